@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* asyncwrite: tokio's AsyncWrite contract in C on libuv.
+ *
+ * This header is all a C program needs to use the writers below, or to implement its own and stack them.
+ *
+ * Results of every poll:
+ *   n >= 0       Ready. poll_write: n bytes were written now. poll_read: n bytes were read, 0 is end of file.
+ *                poll_flush, poll_shutdown: 0.
+ *   AW_PENDING   NotReady. Nothing was taken; the waker fires when it is worth polling again (clause P2).
+ *   other n < 0  An error: a libuv code (UV_EPIPE ...) or one of the AW_E codes. Nothing was taken (P3).
+ *
+ * A poll never blocks. One thread only: an object is used on the thread of its reactor's loop. */
+#ifndef ASYNCWRITE_H
+#define ASYNCWRITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define AW_API __attribute__((visibility("default")))
+#else
+#define AW_API
+#endif
+
+#define AW_PENDING UV_EAGAIN
+
+enum {
+  AW_EWRITEZERO = -5001, /* the writer accepted 0 bytes of a non-empty buffer (P4) */
+  AW_ECONTRACT = -5002,  /* a writer or reader broke its contract, such as returning more than it was given (P1) */
+  AW_ECUSTOM = -5004,    /* a failure of a writer in Lua whose code is none of libuv's */
+  AW_ELUA = -5003        /* an error was raised by Lua below this call; the binding raises it again */
+};
+
+/* The text of a code: "EPIPE" and "broken pipe". Never NULL. */
+AW_API const char *aw_err_name(int code);
+AW_API const char *aw_strerror(int code);
+
+/* ---- Wakers ------------------------------------------------------------------------------------------------
+ * A waker is embedded first in a struct of its user. wake() may come spuriously, early or more than once (W5, W6). It
+ * should only enqueue (W14): the object that wakes may still be on the stack. free(): the last reference is gone. */
+typedef struct aw_waker aw_waker;
+typedef struct aw_waker_type {
+  void (*wake)(aw_waker *waker);
+  void (*free)(aw_waker *waker);
+} aw_waker_type;
+struct aw_waker {
+  const aw_waker_type *type;
+  unsigned refs;
+  bool dead; /* nobody waits any more: wakes are dropped, parked slots may be swept */
+};
+
+AW_API void aw_waker_init(aw_waker *waker, const aw_waker_type *type); /* one reference, the caller's */
+AW_API void aw_waker_ref(aw_waker *waker);
+AW_API void aw_waker_unref(aw_waker *waker);
+
+/* A slot holds the waker of the latest poll in one direction (W2, W3). Parking a NULL waker does nothing: that is
+ * how try_write registers nothing. Waking empties the slot first; touch nothing of yours after it (W7). */
+AW_API void aw_slot_park(aw_waker **slot, aw_waker *waker);
+AW_API void aw_slot_wake(aw_waker **slot);
+AW_API void aw_slot_clear(aw_waker **slot);
+
+/* ---- Writers -----------------------------------------------------------------------------------------------
+ * Embed struct aw_writer first, fill a const aw_writer_type (every slot is mandatory), call aw_writer_init.
+ * Callers never use the slots: they call aw_poll_write and so on, which hold the contract once, for all. */
+typedef struct aw_writer aw_writer;
+
+enum aw_vectored { AW_VECTORED_NO, AW_VECTORED_YES, AW_VECTORED_AS_INNER };
+
+typedef struct aw_writer_type {
+  const char *name;
+  enum aw_vectored vectored; /* NO: the dispatcher hands over the first non-empty buffer only (V2) */
+  ssize_t (*poll_write)(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs); /* nbufs >= 1 */
+  int (*poll_flush)(aw_writer *w, aw_waker *waker);
+  int (*poll_shutdown)(aw_writer *w, aw_waker *waker);
+  void (*describe)(const aw_writer *w, char *text, size_t size); /* "buf_writer(8192)"; at most size, NUL included */
+  void (*destroy)(aw_writer *w); /* frees w, now or from a libuv callback; wakes its peer; never touches inner */
+} aw_writer_type;
+
+struct aw_writer {
+  const aw_writer_type *type;
+  aw_writer *inner; /* owned: aw_writer_free frees the whole chain. NULL in a leaf */
+  size_t buffered;  /* bytes accepted that have not gone further down yet; kept by the writer */
+  unsigned flags;   /* the dispatcher's */
+};
+
+/* inner may be NULL. After this the writer owns inner. */
+AW_API void aw_writer_init(aw_writer *w, const aw_writer_type *type, aw_writer *inner);
+AW_API void aw_writer_free(aw_writer *w); /* abrupt: w and everything it wraps; NULL is allowed */
+
+/* Writes from nbufs buffers as from their concatenation (P1-P11, V1-V7). A short count is normal. */
+AW_API ssize_t aw_poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs);
+AW_API int aw_poll_flush(aw_writer *w, aw_waker *waker);    /* F1-F7 */
+AW_API int aw_poll_shutdown(aw_writer *w, aw_waker *waker); /* S1-S11; repeated calls after Ready are Ready */
+AW_API bool aw_is_write_vectored(const aw_writer *w);       /* V3 */
+AW_API bool aw_is_shutdown(const aw_writer *w);             /* from the first aw_poll_shutdown on */
+AW_API size_t aw_buffered(const aw_writer *w);              /* bytes held anywhere in the chain */
+AW_API void aw_describe(const aw_writer *w, char *text, size_t size); /* "buf_writer(8192) > tcp 127.0.0.1:80" */
+
+/* Slots for writers with nothing to add: forward to inner, or succeed at once in a leaf. */
+AW_API ssize_t aw_pass_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs);
+AW_API int aw_pass_flush(aw_writer *w, aw_waker *waker);
+AW_API int aw_pass_shutdown(aw_writer *w, aw_waker *waker);
+AW_API int aw_ready(aw_writer *w, aw_waker *waker);
+AW_API void aw_describe_name(const aw_writer *w, char *text, size_t size);
+
+/* ---- Readers ------------------------------------------------------------------------------------------------ */
+typedef struct aw_reader aw_reader;
+typedef struct aw_reader_type {
+  const char *name;
+  ssize_t (*poll_read)(aw_reader *r, aw_waker *waker, char *base, size_t len); /* len >= 1 */
+  void (*describe)(const aw_reader *r, char *text, size_t size);
+  void (*destroy)(aw_reader *r);
+} aw_reader_type;
+struct aw_reader {
+  const aw_reader_type *type;
+  aw_reader *inner;
+};
+
+AW_API void aw_reader_init(aw_reader *r, const aw_reader_type *type, aw_reader *inner);
+AW_API void aw_reader_free(aw_reader *r);
+AW_API ssize_t aw_poll_read(aw_reader *r, aw_waker *waker, char *base, size_t len);
+AW_API void aw_reader_describe(const aw_reader *r, char *text, size_t size);
+AW_API void aw_reader_describe_name(const aw_reader *r, char *text, size_t size);
+
+/* The two halves of one thing, as constructors of duplex objects hand them out; either may be NULL. Each half is
+ * freed on its own (a socket sends FIN when only its writer goes); aw_stream_free frees both, reader first. */
+typedef struct aw_stream {
+  aw_writer *w;
+  aw_reader *r;
+} aw_stream;
+AW_API void aw_stream_free(aw_stream *s);
+
+/* ---- Constructors ---------------------------------------------------------------------------------------------
+ * Each returns 0 or a negative code; on failure nothing is taken over and *out is untouched. */
+AW_API int aw_sink_new(aw_writer **out);
+
+/* Collects up to limit bytes; past it writes fail with UV_ENOBUFS. */
+AW_API int aw_memory_new(aw_writer **out, size_t limit);
+AW_API const char *aw_memory_data(const aw_writer *w, size_t *len);
+AW_API void aw_memory_clear(aw_writer *w);
+
+/* Bytes with a position, written over and read from there. Starts with len bytes of init; grows up to limit, where a
+ * write returns what fits and then 0 (M5). As a buffer for write_buf: chunk is what is left, advance moves on. */
+AW_API int aw_cursor_new(aw_stream *out, const char *init, size_t len, size_t limit);
+AW_API uv_buf_t aw_cursor_chunk(const aw_writer *w);
+AW_API void aw_cursor_advance(aw_writer *w, size_t n);
+AW_API const char *aw_cursor_data(const aw_writer *w, size_t *len);
+AW_API size_t aw_cursor_position(const aw_writer *w);
+AW_API void aw_cursor_set_position(aw_writer *w, size_t position);
+
+/* In-memory pipes (M1-M4). duplex: two ends; simplex: out->w writes what out->r reads. capacity >= 1. */
+AW_API int aw_duplex_new(aw_stream *a, aw_stream *b, size_t capacity);
+AW_API int aw_simplex_new(aw_stream *out, size_t capacity);
+
+AW_API int aw_buf_writer_new(aw_writer **out, aw_writer *inner, size_t capacity); /* B1-B7 */
+AW_API const char *aw_buf_writer_data(const aw_writer *w, size_t *len);           /* bytes not yet written to inner */
+
+AW_API int aw_buf_reader_new(aw_reader **out, aw_reader *inner, size_t capacity);
+/* Ready(n): *data holds n buffered bytes (0 is end of file) until the next call; consume takes them. */
+AW_API ssize_t aw_buf_reader_poll_fill(aw_reader *r, aw_waker *waker, const char **data);
+AW_API void aw_buf_reader_consume(aw_reader *r, size_t n);
+/* Ready(n): the first n buffered bytes end with the delimiter. At end of file: all that is left (0: nothing).
+ * UV_EMSGSIZE when max bytes hold no delimiter. Nothing is consumed, so it can be cancelled at any time. */
+AW_API ssize_t aw_buf_reader_poll_until(aw_reader *r, aw_waker *waker, const char *delim, size_t dlen, size_t max,
+                                        const char **data);
+AW_API const char *aw_buf_reader_data(const aw_reader *r, size_t *len); /* what is buffered now */
+AW_API bool aw_is_buf_reader(const aw_reader *r);
+
+/* ---- Reactor -------------------------------------------------------------------------------------------------
+ * The loop behind sockets and timers: a private one (loop NULL), or the host's own, which the host then runs. */
+typedef struct aw_reactor aw_reactor;
+AW_API int aw_reactor_new(aw_reactor **out, uv_loop_t *loop);
+AW_API void aw_reactor_free(aw_reactor *reactor); /* frees it and its timers; objects on it must be gone already */
+AW_API int aw_reactor_turn(aw_reactor *reactor, bool wait); /* UV_EBUSY inside itself, UV_EPERM in a forked child */
+AW_API int aw_reactor_backend_fd(const aw_reactor *reactor);
+AW_API int aw_reactor_backend_timeout(const aw_reactor *reactor); /* milliseconds, -1 is forever */
+AW_API size_t aw_reactor_waiting(const aw_reactor *reactor);      /* parked directions, timers, requests */
+AW_API void aw_reactor_sweep(aw_reactor *reactor); /* lets go of dead wakers, so that waiting counts live ones only */
+AW_API uint64_t aw_reactor_now(const aw_reactor *reactor);        /* nanoseconds, monotonic */
+
+/* A timer that wakes once. */
+typedef struct aw_timer aw_timer;
+AW_API int aw_timer_new(aw_timer **out, aw_reactor *reactor, uint64_t due);
+AW_API int aw_poll_timer(aw_timer *timer, aw_waker *waker); /* 0 once due has come */
+AW_API void aw_timer_free(aw_timer *timer);
+
+/* Name look-up by uv_getaddrinfo; numeric addresses need no thread. */
+typedef struct aw_resolve aw_resolve;
+AW_API int aw_resolve_new(aw_resolve **out, aw_reactor *reactor, const char *host, const char *service, bool passive);
+AW_API int aw_poll_resolve(aw_resolve *resolve, aw_waker *waker, const struct addrinfo **list);
+AW_API void aw_resolve_free(aw_resolve *resolve);
+
+/* ---- Sockets and pipes ----------------------------------------------------------------------------------------
+ * connect starts at once; the stream may be polled when aw_poll_connect is Ready. */
+typedef struct aw_listener aw_listener;
+AW_API int aw_tcp_connect(aw_stream *out, aw_reactor *reactor, const struct sockaddr *to, const struct sockaddr *from);
+AW_API int aw_tcp_listen(aw_listener **out, aw_reactor *reactor, const struct sockaddr *at, int backlog, bool reuseport);
+AW_API int aw_unix_connect(aw_stream *out, aw_reactor *reactor, const char *path, size_t len);
+AW_API int aw_unix_listen(aw_listener **out, aw_reactor *reactor, const char *path, size_t len, int backlog);
+AW_API int aw_unix_pair(aw_stream *a, aw_stream *b, aw_reactor *reactor);
+AW_API int aw_poll_connect(aw_writer *w, aw_waker *waker);
+AW_API int aw_poll_accept(aw_listener *listener, aw_waker *waker, aw_stream *out);
+AW_API int aw_listener_fd(const aw_listener *listener);
+AW_API void aw_listener_free(aw_listener *listener);
+
+AW_API int aw_pipe_pair(aw_stream *out, aw_reactor *reactor); /* out->r reads what out->w writes */
+/* Any descriptor that can be polled (not a regular file: UV_EPERM). fd is dup'd, the caller keeps its own; the half
+ * that its access mode lacks stays NULL. */
+AW_API int aw_pipe_open(aw_stream *out, aw_reactor *reactor, int fd);
+
+/* The descriptor under a chain, or -1. */
+AW_API int aw_writer_fd(const aw_writer *w);
+AW_API int aw_reader_fd(const aw_reader *r);
+
+/* ---- Copy ------------------------------------------------------------------------------------------------------
+ * Moves everything from r to w (A7-A9): flushes when the reader stalls and at its end; with shut_down it then shuts w
+ * down. Borrow r and w: neither is owned. Ready: the total in *total. The buffer is held only while it has bytes. */
+typedef struct aw_copy aw_copy;
+AW_API int aw_copy_new(aw_copy **out, size_t buffer, bool shut_down);
+AW_API int aw_poll_copy(aw_copy *copy, aw_reader *r, aw_writer *w, aw_waker *waker);
+AW_API uint64_t aw_copy_total(const aw_copy *copy); /* bytes w has accepted so far */
+AW_API void aw_copy_free(aw_copy *copy);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

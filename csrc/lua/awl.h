@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* The Lua binding's own header. One awl_state per lua_State, one box type for all writers and readers. */
+#ifndef AWL_H
+#define AWL_H
+
+#include "asyncwrite.h"
+#include "lua/compat.h"
+
+#include <lua.h>
+
+enum { AWL_READ, AWL_WRITE };          /* directions, each with one slot (W3) */
+enum { AWL_BUDGET = 128 };             /* ready polls until a task must let the loop turn (W12) */
+enum { AWL_SCRATCH = 64 * 1024 };      /* the shared read buffer: the most that one read returns */
+
+struct awl_state;
+
+/* What can be woken: a task, or a function of Lua. Queued on the state's ready list, once. */
+struct awl_wakeable {
+  aw_waker waker;
+  struct awl_state *st;
+  struct awl_wakeable *next;
+  bool queued;
+  bool is_task;
+  int ref;         /* the task's table, or the function; LUA_NOREF when it is over */
+  lua_State *co;   /* tasks: the coroutine */
+  unsigned turn;   /* tasks: counts resumes, so that a wait of an earlier turn is known to be over */
+  unsigned noted;  /* references that boxes hold: they are no waits */
+};
+
+/* The task that parked in one direction of a box, and in which of its turns. */
+struct awl_parked {
+  struct awl_wakeable *who;
+  unsigned turn;
+};
+
+/* A context that overrides the task: with_waker, or a poll function of a custom writer. */
+struct awl_frame {
+  aw_waker *waker; /* NULL: a try, nothing is registered */
+  bool touched;    /* the waker was taken or handed to an inner poll */
+  struct awl_frame *up;
+};
+
+struct awl_state {
+  aw_reactor *reactor; /* NULL until something needs the loop */
+  pid_t pid;
+  bool dead;           /* lua_close has come by */
+  lua_State *thread;   /* anchored, for releasing references outside any call */
+  lua_State *poll_L;   /* the coroutine whose poll is on the C stack; custom writers run on it */
+  struct awl_wakeable *ready, **ready_tail;
+  size_t nready, nfunctions; /* queued in all; of them functions */
+  struct awl_wakeable *current; /* the task resumed last: the common case of finding a context */
+  unsigned budget, depth;
+  bool force_turn;     /* a task ran out of budget */
+  bool stale;          /* a finished task may have left wakers in slots */
+  struct awl_frame *frame;
+  int error_ref;       /* what Lua raised below a poll; raised again at the box */
+  int said_ref;        /* {message, code} of the last failure of a custom writer, with its number */
+  ssize_t said_code;
+  int methods_ref, tasks_ref, live_ref, sources_ref;
+  int custom_ref, handler_ref;
+  int meta_box_ref, meta_waker_ref, meta_timer_ref, meta_task_ref, meta_copy_ref, meta_resolve_ref;
+  char *scratch;
+};
+
+struct awl_deadline;
+
+struct awl_box {
+  const void *magic;
+  struct awl_state *st;
+  aw_writer *w;
+  aw_reader *r;
+  aw_listener *listener; /* instead of both; accepting is its read direction */
+  bool closed, moved, busy, close_later;
+  struct awl_parked parked[2];
+  struct awl_deadline *deadline;
+  uintptr_t origin[2]; /* split: what unsplit compares, the reader and the writer as they were together */
+  char where[40];      /* "script.lua:12", for the warning about lost bytes */
+};
+
+/* state.c */
+extern const char awl_state_key; /* its address is the registry key */
+struct awl_state *awl_state_open(lua_State *L);       /* creates it, leaves it on the stack */
+struct awl_state *awl_state_of(lua_State *L);         /* from upvalue 1 */
+aw_reactor *awl_reactor(lua_State *L, struct awl_state *st, const char *op); /* raises when it cannot be had */
+void awl_add_functions(lua_State *L, const luaL_Reg *functions);             /* into the table on top, state upvalue */
+int awl_new_metatable(lua_State *L, const char *name, const luaL_Reg *methods); /* returns its reference */
+void awl_set_metatable(lua_State *L, int ref);
+
+/* errors.c */
+int awl_raise(lua_State *L, const char *op, const char *fmt, ...); /* positioned at the caller of the library */
+int awl_arg_error(lua_State *L, const char *op, int arg, const char *name, const char *fmt, ...);
+int awl_type_error(lua_State *L, const char *op, int index, int arg, const char *name, const char *expected);
+int awl_fail(lua_State *L, ssize_t code); /* pushes nil, message, code */
+int awl_status(lua_State *L, int rc);     /* true, false or the triple */
+const char *awl_check_string(lua_State *L, const char *op, int index, int arg, const char *name, size_t *len);
+size_t awl_check_size(lua_State *L, const char *op, int index, int arg, const char *name, size_t min, size_t max);
+size_t awl_opt_size(lua_State *L, const char *op, int index, int arg, const char *name, size_t def, size_t min,
+                    size_t max);
+void awl_where(lua_State *L, char *text, size_t size);
+
+/* task.c */
+aw_waker *awl_context(lua_State *L, struct awl_state *st, const char *op); /* raises outside a task; may be NULL */
+struct awl_wakeable *awl_current_task(lua_State *L, struct awl_state *st); /* NULL when L is no task */
+void awl_note(struct awl_parked *at, struct awl_wakeable *who); /* who may be NULL */
+bool awl_spend(struct awl_state *st);       /* false: out of budget, the task is woken again */
+void awl_drain_functions(lua_State *L, struct awl_state *st); /* calls woken functions; never below a poll */
+void awl_release(struct awl_wakeable *who);
+extern const luaL_Reg awl_task_functions[], awl_task_methods[];
+
+/* waker.c */
+int awl_push_waker(lua_State *L, struct awl_state *st, aw_waker *waker);
+extern const luaL_Reg awl_waker_functions[], awl_waker_methods[];
+
+/* box.c */
+struct awl_box *awl_push_box(lua_State *L);          /* empty and closed: made before what goes in, which may fail */
+void awl_fill_box(struct awl_box *b, aw_stream s);   /* opens it */
+struct awl_box *awl_to_box(lua_State *L, int index); /* NULL: not a box */
+struct awl_box *awl_check_box(lua_State *L, const char *op, int index, int arg, const char *name); /* open, not moved */
+struct awl_box *awl_check_writer(lua_State *L, const char *op, int index, int arg, const char *name);
+struct awl_box *awl_check_reader(lua_State *L, const char *op, int index, int arg, const char *name);
+void awl_check_idle(lua_State *L, struct awl_box *b, const char *op, int arg, const char *name);
+void awl_close_box(struct awl_box *b);
+extern const luaL_Reg awl_box_methods[], awl_box_meta[];
+
+/* poll.c: every poll of a box goes between begin and end */
+struct awl_poll {
+  struct awl_box *box;
+  int dir;
+  aw_waker *waker;
+  struct awl_wakeable *task; /* the task to note as parked, or NULL */
+  lua_State *outer_L;
+  int early; /* AW_PENDING when the budget is spent: the poll is skipped; else 0 */
+};
+aw_waker *awl_check_pollable(lua_State *L, struct awl_box *b, int dir, const char *op); /* what begin raises */
+struct awl_poll awl_begin(lua_State *L, struct awl_box *b, int dir, const char *op, bool trying);
+ssize_t awl_leave(struct awl_poll *p, ssize_t result);
+void awl_settle(lua_State *L, struct awl_state *st); /* raises what Lua raised below; runs woken functions */
+ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result); /* leave and settle */
+/* The box was closed while the calling task waited on it: the poll is to return ECANCELED. */
+bool awl_canceled(lua_State *L, int index, int dir);
+
+extern const luaL_Reg awl_write_methods[], awl_read_methods[], awl_memory_functions[], awl_memory_methods[],
+    awl_wrap_functions[], awl_wrap_methods[], awl_net_functions[], awl_net_methods[], awl_socket_methods[],
+    awl_resolve_functions[], awl_resolve_methods[], awl_copy_functions[], awl_copy_methods[], awl_timer_functions[], awl_timer_methods[],
+    awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[];
+
+int awl_custom_call(lua_State *L);    /* the protected body of a custom poll */
+int awl_error_handler(lua_State *L);
+
+/* resolve.c: the address that number 'at' of a look-up gave */
+const struct sockaddr *awl_check_address(lua_State *L, const char *op, int index, int at);
+
+/* deadline.c */
+bool awl_deadline_passed(const struct awl_box *b);
+void awl_deadline_free(struct awl_box *b);
+
+#endif

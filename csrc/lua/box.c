@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* The box: the one userdata for everything that can be written to or read from. */
+#include "lua/awl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char magic = 0;
+
+struct awl_box *awl_push_box(lua_State *L) {
+  struct awl_state *st = awl_state_of(L);
+  struct awl_box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  *b = (struct awl_box){.magic = &magic, .st = st, .closed = true};
+  awl_set_metatable(L, st->meta_box_ref);
+  awl_where(L, b->where, sizeof b->where);
+  return b;
+}
+
+void awl_fill_box(struct awl_box *b, aw_stream s) {
+  b->w = s.w, b->r = s.r;
+  b->closed = false;
+}
+
+struct awl_box *awl_to_box(lua_State *L, int index) {
+  struct awl_box *b = lua_touserdata(L, index);
+  return b && lua_rawlen(L, index) == sizeof *b && b->magic == &magic ? b : NULL;
+}
+
+struct awl_box *awl_check_box(lua_State *L, const char *op, int index, int arg, const char *name) {
+  struct awl_box *b = awl_to_box(L, index);
+  if (b == NULL) {
+    if (lua_istable(L, index))
+      awl_arg_error(L, op, arg, name, "writer or reader expected, got table: make one of it with asyncwrite.custom");
+    awl_type_error(L, op, index, arg, name, "writer or reader");
+  } else if (b->moved) {
+    awl_arg_error(L, op, arg, name, "it was moved into a wrapper or split");
+  } else if (b->closed) {
+    awl_arg_error(L, op, arg, name, "it is closed");
+  }
+  return b;
+}
+
+static const char *name_of(const struct awl_box *b) {
+  return b->listener ? "listener" : b->w ? b->w->type->name : b->r->type->name;
+}
+
+struct awl_box *awl_check_writer(lua_State *L, const char *op, int index, int arg, const char *name) {
+  struct awl_box *b = awl_check_box(L, op, index, arg, name);
+  if (b->w == NULL) awl_arg_error(L, op, arg, name, "a %s here is not a writer", name_of(b));
+  return b;
+}
+
+struct awl_box *awl_check_reader(lua_State *L, const char *op, int index, int arg, const char *name) {
+  struct awl_box *b = awl_check_box(L, op, index, arg, name);
+  if (b->r == NULL) awl_arg_error(L, op, arg, name, "a %s here is not a reader", name_of(b));
+  return b;
+}
+
+static bool waits(const struct awl_parked *at) {
+  return at->who && !at->who->waker.dead && at->who->turn == at->turn && at->who->st->current != at->who;
+}
+
+void awl_check_idle(lua_State *L, struct awl_box *b, const char *op, int arg, const char *name) {
+  if (b->busy) awl_arg_error(L, op, arg, name, "it is being polled");
+  for (int dir = AWL_READ; dir <= AWL_WRITE; dir++)
+    if (waits(&b->parked[dir])) awl_arg_error(L, op, arg, name, "EBUSY: a task is waiting on it");
+}
+
+static void warn_of_lost(struct awl_box *b) {
+  size_t lost = b->w && !aw_is_shutdown(b->w) ? aw_buffered(b->w) : 0;
+  if (lost == 0) return;
+  char chain[160];
+  aw_describe(b->w, chain, sizeof chain);
+  fprintf(stderr, "asyncwrite: %zu bytes lost: %s, made at %s, was dropped without flush or shutdown\n", lost, chain,
+          b->where);
+}
+
+void awl_close_box(struct awl_box *b) {
+  if (b->closed) return;
+  if (b->busy) {
+    b->close_later = true;
+    return;
+  }
+  b->closed = true;
+  awl_deadline_free(b);
+  for (int dir = AWL_READ; dir <= AWL_WRITE; dir++) {
+    /* Whoever waits here is told ECANCELED by its next poll; the note stays until then. */
+    if (waits(&b->parked[dir])) b->parked[dir].who->waker.type->wake(&b->parked[dir].who->waker);
+    else awl_note(&b->parked[dir], NULL);
+  }
+  aw_stream s = {.w = b->w, .r = b->r};
+  aw_listener *listener = b->listener;
+  b->w = NULL, b->r = NULL, b->listener = NULL;
+  aw_stream_free(&s);
+  aw_listener_free(listener);
+}
+
+static int w_close(lua_State *L) {
+  struct awl_box *b = awl_to_box(L, 1);
+  if (b == NULL) awl_type_error(L, "close", 1, 0, "self", "writer or reader");
+  if (b->moved) awl_arg_error(L, "close", 0, "self", "it was moved into a wrapper or split");
+  if (!b->closed && b->st->depth == 0) awl_drain_functions(L, b->st);
+  awl_close_box(b);
+  if (b->st->depth == 0) awl_drain_functions(L, b->st);
+  return 0;
+}
+
+static int w_gc(lua_State *L) {
+  struct awl_box *b = lua_touserdata(L, 1);
+  if (!b->closed) warn_of_lost(b);
+  awl_close_box(b);
+  for (int dir = AWL_READ; dir <= AWL_WRITE; dir++) awl_note(&b->parked[dir], NULL);
+  return 0;
+}
+
+/* __close: as close, but a writer that was moved on is somebody else's now and stays. */
+static int w_close_variable(lua_State *L) {
+  struct awl_box *b = awl_to_box(L, 1);
+  if (b == NULL || b->moved) return 0;
+  if (!b->closed) warn_of_lost(b);
+  awl_close_box(b);
+  return 0;
+}
+
+static int w_tostring(lua_State *L) {
+  struct awl_box *b = awl_to_box(L, 1);
+  char text[320] = "";
+  if (b == NULL) return awl_type_error(L, "tostring", 1, 0, "self", "writer or reader");
+  if (b->moved || b->closed) snprintf(text, sizeof text, "%s", b->moved ? "(moved)" : "(closed)");
+  else if (b->listener) snprintf(text, sizeof text, "listener %d", aw_listener_fd(b->listener));
+  else if (b->w) aw_describe(b->w, text, sizeof text);
+  else aw_reader_describe(b->r, text, sizeof text);
+  if (!b->closed && b->w && b->r && b->r->inner) {
+    /* A read side with wrappers of its own is shown as well. */
+    size_t used = strlen(text);
+    snprintf(text + used, sizeof text - used, " | ");
+    used = strlen(text);
+    aw_reader_describe(b->r, text + used, sizeof text - used);
+  }
+  lua_pushstring(L, text);
+  return 1;
+}
+
+static int w_is_closed(lua_State *L) {
+  struct awl_box *b = awl_to_box(L, 1);
+  if (b == NULL) return awl_type_error(L, "is_closed", 1, 0, "self", "writer or reader");
+  lua_pushboolean(L, b->closed || b->moved);
+  return 1;
+}
+
+/* kind(): the name of the outermost writer, or of the reader where there is none. */
+static int w_kind(lua_State *L) {
+  lua_pushstring(L, name_of(awl_check_box(L, "kind", 1, 0, "self")));
+  return 1;
+}
+
+static int w_is_writer(lua_State *L) {
+  lua_pushboolean(L, awl_check_box(L, "is_writer", 1, 0, "self")->w != NULL);
+  return 1;
+}
+
+static int w_is_reader(lua_State *L) {
+  lua_pushboolean(L, awl_check_box(L, "is_reader", 1, 0, "self")->r != NULL);
+  return 1;
+}
+
+/* buffered(): bytes accepted and still held in the chain of the writer. */
+static int w_buffered(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)aw_buffered(awl_check_writer(L, "buffered", 1, 0, "self")->w));
+  return 1;
+}
+
+const luaL_Reg awl_box_methods[] = {
+    {"close", w_close},         {"is_closed", w_is_closed}, {"kind", w_kind}, {"is_writer", w_is_writer},
+    {"is_reader", w_is_reader}, {"buffered", w_buffered},   {NULL, NULL},
+};
+
+const luaL_Reg awl_box_meta[] = {
+    {"__gc", w_gc},
+    {"__close", w_close_variable},
+    {"__tostring", w_tostring},
+    {NULL, NULL},
+};

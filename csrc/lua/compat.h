@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The few names that Lua 5.4 and LuaJIT do not share. */
+#ifndef AWL_COMPAT_H
+#define AWL_COMPAT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#if LUA_VERSION_NUM < 502
+#define lua_rawlen lua_objlen
+static inline void lua_rawgetp(lua_State *L, int t, const void *key) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)key);
+  lua_rawget(L, t);
+}
+static inline void lua_rawsetp(lua_State *L, int t, const void *key) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)key);
+  lua_insert(L, -2);
+  lua_rawset(L, t);
+}
+#endif
+#if LUA_VERSION_NUM < 504
+#define lua_newuserdatauv(L, size, n) lua_newuserdata(L, size)
+#endif
+
+#endif

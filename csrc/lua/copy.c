@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* The copy loop as a pollable object; bytes never enter Lua. */
+#include "lua/awl.h"
+
+/* core.copy(r, w, buffer, shut_down) */
+static int l_copy(lua_State *L) {
+  struct awl_state *st = awl_state_of(L);
+  awl_check_reader(L, "copy", 1, 1, "r");
+  awl_check_writer(L, "copy", 2, 2, "w");
+  size_t buffer = awl_opt_size(L, "copy", 3, 3, "buffer", 8192, 1, INT32_MAX);
+  aw_copy **c = lua_newuserdatauv(L, sizeof(aw_copy *), 0);
+  *c = NULL;
+  awl_set_metatable(L, st->meta_copy_ref);
+  int rc = aw_copy_new(c, buffer, lua_toboolean(L, 4));
+  return rc < 0 ? awl_raise(L, "copy", "%s", aw_strerror(rc)) : 1;
+}
+
+/* copy:poll(r, w): true, false or the triple. Both boxes are held for the time of the poll. */
+static int w_poll(lua_State *L) {
+  const char *op = "copy";
+  aw_copy **c = lua_touserdata(L, 1);
+  if (awl_canceled(L, 2, AWL_READ) || awl_canceled(L, 3, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
+  struct awl_box *r = awl_check_reader(L, op, 2, 1, "r"), *w = awl_check_writer(L, op, 3, 2, "w");
+  awl_check_pollable(L, r, AWL_READ, op);
+  awl_check_pollable(L, w, AWL_WRITE, op);
+  struct awl_poll pr = awl_begin(L, r, AWL_READ, op, false);
+  r->busy = false; /* an echo: one box may be both ends */
+  struct awl_poll pw = awl_begin(L, w, AWL_WRITE, op, false);
+  r->busy = true;
+  int early = pr.early ? pr.early : pw.early;
+  int rc = early ? early : aw_poll_copy(*c, r->r, w->w, pr.waker);
+  rc = (int)awl_leave(&pw, rc);
+  rc = (int)awl_leave(&pr, rc);
+  awl_settle(L, r->st);
+  return awl_status(L, rc);
+}
+
+static int w_total(lua_State *L) {
+  aw_copy **c = lua_touserdata(L, 1);
+  lua_pushinteger(L, (lua_Integer)aw_copy_total(*c));
+  return 1;
+}
+
+static int w_free(lua_State *L) {
+  aw_copy **c = lua_touserdata(L, 1);
+  aw_copy_free(*c);
+  *c = NULL;
+  return 0;
+}
+
+const luaL_Reg awl_copy_functions[] = {{"copy", l_copy}, {NULL, NULL}};
+const luaL_Reg awl_copy_methods[] = {{"poll", w_poll}, {"total", w_total}, {"__gc", w_free}, {NULL, NULL}};

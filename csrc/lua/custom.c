@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* custom: a writer and/or reader made of a table of Lua functions. Errors inside are caught here, before they could
+ * cross C, and raised again at the box that was polled. */
+#include "lua/awl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct custom {
+  aw_writer w;
+  aw_reader r;
+  struct awl_state *st;
+  int ref; /* the table */
+  unsigned halves;
+};
+
+/* One call of a function of the table. */
+struct call {
+  struct custom *self;
+  const char *function;
+  const uv_buf_t *bufs;
+  unsigned nbufs;
+  char *base;
+  size_t len; /* what may be returned at most */
+  ssize_t result;
+  struct awl_frame frame;
+};
+
+static struct custom *of_reader(aw_reader *r) { return (struct custom *)((char *)r - offsetof(struct custom, r)); }
+
+static ssize_t code_of(const char *name) {
+#define CODE(id, text) \
+  if (strcmp(name, #id) == 0) return UV_##id;
+  UV_ERRNO_MAP(CODE)
+#undef CODE
+  return strcmp(name, "EWRITEZERO") == 0 ? AW_EWRITEZERO : AW_ECUSTOM;
+}
+
+/* nil, message, code. The texts are kept for the box, the number goes through the chain. */
+static ssize_t failure(lua_State *L, struct awl_state *st) {
+  const char *code = lua_type(L, 4) == LUA_TSTRING ? lua_tostring(L, 4) : "";
+  ssize_t number = code_of(code);
+  if (number == AW_PENDING || number == UV_EINTR) number = AW_ECUSTOM; /* P6 */
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, 1);
+  if (*code) lua_pushvalue(L, 4);
+  else lua_pushliteral(L, "ECUSTOM");
+  lua_rawseti(L, -2, 2);
+  luaL_unref(L, LUA_REGISTRYINDEX, st->said_ref);
+  st->said_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  st->said_code = number;
+  return number;
+}
+
+static int wrong(lua_State *L, const struct call *c, const char *expected) {
+  return luaL_error(L, "custom: %s returned %s; %s, false, or nil, message, code expected", c->function,
+                    luaL_typename(L, 2), expected);
+}
+
+static ssize_t count(lua_State *L, const struct call *c) {
+  lua_Number n = lua_tonumber(L, 2);
+  if (lua_type(L, 2) != LUA_TNUMBER) return wrong(L, c, "a count");
+  if (!(n >= 0) || n > (lua_Number)c->len || n != (lua_Number)(size_t)n)
+    return luaL_error(L, "custom: %s returned %f of %f bytes (P1)", c->function, n, (lua_Number)c->len);
+  return (ssize_t)n;
+}
+
+static ssize_t data(lua_State *L, const struct call *c) {
+  size_t len;
+  if (lua_type(L, 2) != LUA_TSTRING) return wrong(L, c, "a string");
+  const char *s = lua_tolstring(L, 2, &len);
+  if (len > c->len)
+    return luaL_error(L, "custom: %s returned %f bytes of at most %f", c->function, (lua_Number)len, (lua_Number)c->len);
+  memcpy(c->base, s, len);
+  return (ssize_t)len;
+}
+
+static ssize_t result(lua_State *L, struct call *c) {
+  if (lua_isnil(L, 2) && !lua_isnil(L, 3)) return failure(L, c->self->st);
+  if (lua_isboolean(L, 2) && !lua_toboolean(L, 2)) {
+    if (!c->frame.touched && c->frame.waker)
+      luaL_error(L, "custom: %s returned false without taking the waker or polling an inner one (W1)", c->function);
+    return AW_PENDING;
+  }
+  if (c->base) return lua_isnil(L, 2) ? 0 : data(L, c);
+  if (c->bufs) return count(L, c);
+  return lua_toboolean(L, 2) ? 0 : wrong(L, c, "true");
+}
+
+static void push_bufs(lua_State *L, const struct call *c, bool list) {
+  if (!list) {
+    lua_pushlstring(L, c->bufs->base, c->bufs->len);
+    return;
+  }
+  lua_createtable(L, (int)c->nbufs, 0);
+  for (unsigned i = 0; i < c->nbufs; i++) {
+    lua_pushlstring(L, c->bufs[i].base ? c->bufs[i].base : "", c->bufs[i].len);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+}
+
+int awl_custom_call(lua_State *L) {
+  struct call *c = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, c->self->ref);
+  lua_getfield(L, -1, c->function);
+  if (lua_isnil(L, -1)) return 0; /* the provided method: Ready */
+  lua_insert(L, -2);
+  if (c->bufs) push_bufs(L, c, strcmp(c->function, "poll_write_vectored") == 0);
+  else if (c->base) lua_pushnumber(L, (lua_Number)c->len);
+  lua_call(L, c->bufs || c->base ? 2 : 1, 3);
+  c->result = result(L, c);
+  return 0;
+}
+
+int awl_error_handler(lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  if (message && strstr(message, "\nstack traceback:") == NULL) luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+static ssize_t perform(struct call *c, aw_waker *waker) {
+  struct awl_state *st = c->self->st;
+  lua_State *L = st->poll_L ? st->poll_L : st->thread;
+  if (!lua_checkstack(L, 4)) return UV_ENOMEM;
+  c->frame = (struct awl_frame){.waker = waker, .up = st->frame};
+  st->frame = &c->frame;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, st->handler_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, st->custom_ref);
+  lua_pushlightuserdata(L, c);
+  int rc = lua_pcall(L, 1, 0, -3);
+  st->frame = c->frame.up;
+  if (rc == 0) {
+    lua_pop(L, 1);
+    return c->result;
+  }
+  luaL_unref(L, LUA_REGISTRYINDEX, st->error_ref);
+  st->error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pop(L, 1);
+  return AW_ELUA;
+}
+
+static ssize_t poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs) {
+  struct call c = {.self = (struct custom *)w, .bufs = bufs, .nbufs = nbufs};
+  c.function = aw_is_write_vectored(w) ? "poll_write_vectored" : "poll_write";
+  for (unsigned i = 0; i < nbufs; i++) c.len += bufs[i].len;
+  return perform(&c, waker);
+}
+
+static int poll_flush(aw_writer *w, aw_waker *waker) {
+  struct call c = {.self = (struct custom *)w, .function = "poll_flush"};
+  return (int)perform(&c, waker);
+}
+
+static int poll_shutdown(aw_writer *w, aw_waker *waker) {
+  struct call c = {.self = (struct custom *)w, .function = "poll_shutdown"};
+  return (int)perform(&c, waker);
+}
+
+static ssize_t poll_read(aw_reader *r, aw_waker *waker, char *base, size_t len) {
+  struct call c = {.self = of_reader(r), .function = "poll_read", .base = base, .len = len};
+  return perform(&c, waker);
+}
+
+/* close(self) of the table is called once, when both halves are gone. */
+static void release(struct custom *self) {
+  if (--self->halves > 0) return;
+  struct awl_state *st = self->st;
+  if (!st->dead) {
+    struct call c = {.self = self, .function = "close"};
+    lua_State *L = st->thread;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, st->custom_ref);
+    lua_pushlightuserdata(L, &c);
+    if (lua_pcall(L, 1, 0, 0) != 0) {
+      fprintf(stderr, "asyncwrite: error in close of a custom writer: %s\n", lua_tostring(L, -1));
+      lua_pop(L, 1);
+    }
+    luaL_unref(L, LUA_REGISTRYINDEX, self->ref);
+  }
+  free(self);
+}
+
+static void describe(const aw_writer *w, char *text, size_t size) {
+  const struct custom *self = (const struct custom *)w;
+  lua_State *L = self->st->thread;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, self->ref);
+  lua_pushliteral(L, "name");
+  lua_rawget(L, -2);
+  snprintf(text, size, "%s", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "custom");
+  lua_pop(L, 2);
+}
+
+static void describe_reader(const aw_reader *r, char *text, size_t size) {
+  describe(&of_reader((aw_reader *)(uintptr_t)r)->w, text, size);
+}
+
+static void destroy(aw_writer *w) { release((struct custom *)w); }
+
+static void destroy_reader(aw_reader *r) { release(of_reader(r)); }
+
+#define WRITER_TYPE(is_vectored)                                                                         \
+  {                                                                                                      \
+    .name = "custom", .vectored = is_vectored, .poll_write = poll_write, .poll_flush = poll_flush,       \
+    .poll_shutdown = poll_shutdown, .describe = describe, .destroy = destroy,                            \
+  }
+
+static const aw_writer_type plain_type = WRITER_TYPE(AW_VECTORED_NO), vectored_type = WRITER_TYPE(AW_VECTORED_YES);
+
+static const aw_reader_type reader_type = {
+    .name = "custom",
+    .poll_read = poll_read,
+    .describe = describe_reader,
+    .destroy = destroy_reader,
+};
+
+static bool has(lua_State *L, const char *name) {
+  lua_getfield(L, 1, name);
+  int t = lua_type(L, -1);
+  lua_pop(L, 1);
+  if (t != LUA_TNIL && t != LUA_TFUNCTION)
+    awl_arg_error(L, "custom", 1, "methods", "field '%s': function expected, got %s", name, lua_typename(L, t));
+  return t == LUA_TFUNCTION;
+}
+
+/* core.custom(methods) */
+static int l_custom(lua_State *L) {
+  struct awl_state *st = awl_state_of(L);
+  if (!lua_istable(L, 1)) awl_type_error(L, "custom", 1, 1, "methods", "table");
+  bool vectored = has(L, "poll_write_vectored"), writer = has(L, "poll_write") || vectored, reader = has(L, "poll_read");
+  has(L, "poll_flush"), has(L, "poll_shutdown"), has(L, "close");
+  if (!writer && !reader) awl_arg_error(L, "custom", 1, "methods", "it has neither poll_write nor poll_read");
+  struct awl_box *b = awl_push_box(L);
+  lua_pushvalue(L, 1);
+  int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  struct custom *self = calloc(1, sizeof *self);
+  if (self == NULL) {
+    luaL_unref(L, LUA_REGISTRYINDEX, ref);
+    return awl_raise(L, "custom", "not enough memory");
+  }
+  self->st = st, self->ref = ref, self->halves = (writer ? 1u : 0u) + (reader ? 1u : 0u);
+  aw_writer_init(&self->w, vectored ? &vectored_type : &plain_type, NULL);
+  aw_reader_init(&self->r, &reader_type, NULL);
+  awl_fill_box(b, (aw_stream){.w = writer ? &self->w : NULL, .r = reader ? &self->r : NULL});
+  return 1;
+}
+
+const luaL_Reg awl_custom_functions[] = {{"custom", l_custom}, {NULL, NULL}};

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* What every poll of a box does before and after: the context, the slot, the budget, the deadline, errors from Lua. */
+#include "lua/awl.h"
+
+/* The task that waits in this direction, unless it is the caller's own. */
+static bool taken(const struct awl_box *b, int dir, const aw_waker *mine) {
+  const struct awl_parked *at = &b->parked[dir];
+  return at->who && &at->who->waker != mine && !at->who->waker.dead && at->who->turn == at->turn;
+}
+
+aw_waker *awl_check_pollable(lua_State *L, struct awl_box *b, int dir, const char *op) {
+  aw_waker *waker = awl_context(L, b->st, op);
+  if (b->busy) awl_raise(L, op, "it is being polled already");
+  if (taken(b, dir, waker)) awl_raise(L, op, "EBUSY: another task is waiting on it; share it with a mutex");
+  return waker;
+}
+
+struct awl_poll awl_begin(lua_State *L, struct awl_box *b, int dir, const char *op, bool trying) {
+  struct awl_state *st = b->st;
+  struct awl_poll p = {.box = b, .dir = dir};
+  if (!trying) {
+    p.waker = awl_check_pollable(L, b, dir, op);
+    p.task = st->frame ? NULL : (struct awl_wakeable *)p.waker;
+    if (!awl_spend(st)) {
+      p.waker->type->wake(p.waker);
+      p.early = AW_PENDING;
+    }
+  } else if (b->busy) {
+    awl_raise(L, op, "it is being polled already");
+  }
+  b->busy = true;
+  st->depth++;
+  p.outer_L = st->poll_L;
+  st->poll_L = L;
+  return p;
+}
+
+ssize_t awl_leave(struct awl_poll *p, ssize_t result) {
+  struct awl_box *b = p->box;
+  b->st->poll_L = p->outer_L;
+  b->st->depth--;
+  b->busy = false;
+  if (result == AW_PENDING) {
+    if (b->deadline && awl_deadline_passed(b)) result = UV_ETIMEDOUT;
+    else if (p->task) awl_note(&b->parked[p->dir], p->task);
+  } else if (p->task && b->parked[p->dir].who == p->task) {
+    awl_note(&b->parked[p->dir], NULL);
+  }
+  if (b->close_later) {
+    b->close_later = false;
+    awl_close_box(b);
+  }
+  return result;
+}
+
+void awl_settle(lua_State *L, struct awl_state *st) {
+  if (st->error_ref != LUA_NOREF) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, st->error_ref);
+    luaL_unref(L, LUA_REGISTRYINDEX, st->error_ref);
+    st->error_ref = LUA_NOREF;
+    lua_error(L);
+  }
+  if (st->depth == 0) awl_drain_functions(L, st);
+}
+
+ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result) {
+  result = awl_leave(p, result);
+  awl_settle(L, p->box->st);
+  return result;
+}
+
+bool awl_canceled(lua_State *L, int index, int dir) {
+  struct awl_box *b = awl_to_box(L, index);
+  if (b == NULL || !b->closed || b->moved || b->parked[dir].who == NULL) return false;
+  if (b->st->frame || b->parked[dir].who != awl_current_task(L, b->st)) return false;
+  awl_note(&b->parked[dir], NULL);
+  return true;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* The polls of the read direction. Ready data is a string; end of file is nil alone. */
+#include "lua/awl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUF_READER = 8192 };
+
+static char *scratch(lua_State *L, struct awl_state *st, const char *op) {
+  if (st->scratch == NULL && (st->scratch = malloc(AWL_SCRATCH)) == NULL) awl_raise(L, op, "not enough memory");
+  return st->scratch;
+}
+
+static int push_data(lua_State *L, ssize_t n, const char *data) {
+  if (n > 0) lua_pushlstring(L, data, (size_t)n);
+  else if (n == 0) lua_pushnil(L);
+  else if (n == AW_PENDING) lua_pushboolean(L, 0);
+  else return awl_fail(L, n);
+  return 1;
+}
+
+static ssize_t read_into(lua_State *L, struct awl_box *b, const char *op, bool trying, char *base, size_t len) {
+  struct awl_poll p = awl_begin(L, b, AWL_READ, op, trying);
+  return awl_end(L, &p, p.early ? p.early : aw_poll_read(b->r, p.waker, base, len));
+}
+
+static int do_read(lua_State *L, const char *op, bool trying) {
+  struct awl_box *b = awl_check_reader(L, op, 1, 0, "self");
+  size_t max = awl_opt_size(L, op, 2, 1, "max", AWL_SCRATCH, 1, SIZE_MAX / 2);
+  char *base = scratch(L, b->st, op);
+  /* A custom reader below may read through this state too: its bytes are copied before they get here. */
+  ssize_t n = read_into(L, b, op, trying, base, max < AWL_SCRATCH ? max : AWL_SCRATCH);
+  if (trying && n == AW_PENDING) return awl_fail(L, UV_EAGAIN);
+  return push_data(L, n, base);
+}
+
+static int w_poll_read(lua_State *L) {
+  if (awl_canceled(L, 1, AWL_READ)) return awl_fail(L, UV_ECANCELED);
+  return do_read(L, "poll_read", false);
+}
+
+static int w_try_read(lua_State *L) { return do_read(L, "try_read", true); }
+
+/* Reading by delimiter needs a buffer; a reader without one gets it here, once, around what it has. */
+static void need_buffer(lua_State *L, struct awl_box *b, const char *op) {
+  if (aw_is_buf_reader(b->r)) return;
+  int rc = aw_buf_reader_new(&b->r, b->r, BUF_READER);
+  if (rc < 0) awl_raise(L, op, "not enough memory");
+}
+
+/* poll_read_until(delim, max[, line]): data up to and with delim; what is left at end of file; then nil. line: without
+ * the delimiter, and without "\r" before it. */
+static int w_poll_read_until(lua_State *L) {
+  const char *op = "poll_read_until", *data = "";
+  size_t dlen;
+  if (awl_canceled(L, 1, AWL_READ)) return awl_fail(L, UV_ECANCELED);
+  struct awl_box *b = awl_check_reader(L, op, 1, 0, "self");
+  const char *delim = awl_check_string(L, op, 2, 1, "delimiter", &dlen);
+  size_t max = awl_opt_size(L, op, 3, 2, "max", 1024 * 1024, 1, SIZE_MAX / 2);
+  bool line = lua_toboolean(L, 4);
+  if (dlen == 0) awl_arg_error(L, op, 1, "delimiter", "it is empty");
+  need_buffer(L, b, op);
+  struct awl_poll p = awl_begin(L, b, AWL_READ, op, false);
+  ssize_t n = p.early ? p.early : aw_buf_reader_poll_until(b->r, p.waker, delim, dlen, max, &data);
+  n = awl_end(L, &p, n);
+  if (n > 0 && b->closed) n = UV_ECANCELED;
+  if (n <= 0) return push_data(L, n, data);
+  size_t len = (size_t)n;
+  bool ended = len >= dlen && memcmp(data + len - dlen, delim, dlen) == 0;
+  if (line && ended) len -= dlen;
+  if (line && ended && len > 0 && data[len - 1] == '\r') len--;
+  lua_pushlstring(L, data, len);
+  aw_buf_reader_consume(b->r, (size_t)n);
+  return 1;
+}
+
+/* poll_fill_buf(): what is buffered, after one read where that is nothing; consume(n) takes it. */
+static int w_poll_fill_buf(lua_State *L) {
+  const char *op = "poll_fill_buf", *data = "";
+  if (awl_canceled(L, 1, AWL_READ)) return awl_fail(L, UV_ECANCELED);
+  struct awl_box *b = awl_check_reader(L, op, 1, 0, "self");
+  need_buffer(L, b, op);
+  struct awl_poll p = awl_begin(L, b, AWL_READ, op, false);
+  ssize_t n = awl_end(L, &p, p.early ? p.early : aw_buf_reader_poll_fill(b->r, p.waker, &data));
+  return push_data(L, b->closed && n > 0 ? UV_ECANCELED : n, data);
+}
+
+static int w_consume(lua_State *L) {
+  struct awl_box *b = awl_check_reader(L, "consume", 1, 0, "self");
+  size_t have = 0;
+  bool buffered = aw_is_buf_reader(b->r);
+  if (buffered) aw_buf_reader_data(b->r, &have);
+  size_t n = awl_check_size(L, "consume", 2, 1, "n", 0, have);
+  if (buffered) aw_buf_reader_consume(b->r, n);
+  return 0;
+}
+
+const luaL_Reg awl_read_methods[] = {
+    {"poll_read", w_poll_read},
+    {"try_read", w_try_read},
+    {"poll_read_until", w_poll_read_until},
+    {"poll_fill_buf", w_poll_fill_buf},
+    {"consume", w_consume},
+    {NULL, NULL},
+};

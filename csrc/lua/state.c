@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* The state of the binding in one lua_State: nothing is static, so two states in a process share nothing. */
+#include "lua/awl.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char awl_state_key = 0;
+
+struct awl_state *awl_state_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
+
+static int state_gc(lua_State *L) {
+  struct awl_state *st = lua_touserdata(L, 1);
+  if (st->dead) return 0;
+  st->dead = true;
+  aw_reactor_free(st->reactor);
+  st->reactor = NULL;
+  while (st->ready) {
+    struct awl_wakeable *who = st->ready;
+    st->ready = who->next;
+    who->queued = false;
+    aw_waker_unref(&who->waker);
+  }
+  free(st->scratch);
+  st->scratch = NULL;
+  return 0;
+}
+
+static int keep_table(lua_State *L, const char *mode) {
+  lua_newtable(L);
+  if (mode) {
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+struct awl_state *awl_state_open(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &awl_state_key);
+  if (lua_touserdata(L, -1)) return lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  struct awl_state *st = lua_newuserdatauv(L, sizeof *st, 0);
+  memset(st, 0, sizeof *st);
+  st->pid = getpid();
+  st->ready_tail = &st->ready;
+  st->error_ref = st->said_ref = LUA_NOREF;
+  /* The first metatable with __gc: what is created later is finalised before it. */
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, state_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &awl_state_key);
+  st->thread = lua_newthread(L);
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  st->methods_ref = keep_table(L, NULL);
+  st->tasks_ref = keep_table(L, "k");
+  st->live_ref = keep_table(L, NULL);
+  st->sources_ref = keep_table(L, NULL);
+  return st;
+}
+
+aw_reactor *awl_reactor(lua_State *L, struct awl_state *st, const char *op) {
+  if (st->dead) awl_raise(L, op, "the Lua state is closing");
+  if (st->pid != getpid() && st->reactor)
+    awl_raise(L, op, "the event loop belongs to process %d, not to this fork of it", (int)st->pid);
+  if (st->reactor) return st->reactor;
+  st->pid = getpid();
+  int rc = aw_reactor_new(&st->reactor, NULL);
+  if (rc < 0) awl_raise(L, op, "the event loop could not be made: %s", aw_strerror(rc));
+  return st->reactor;
+}
+
+void awl_add_functions(lua_State *L, const luaL_Reg *functions) {
+  for (; functions->name; functions++) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &awl_state_key);
+    lua_pushcclosure(L, functions->func, 1);
+    lua_setfield(L, -2, functions->name);
+  }
+}
+
+int awl_new_metatable(lua_State *L, const char *name, const luaL_Reg *methods) {
+  lua_newtable(L);
+  awl_add_functions(L, methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pushfstring(L, "asyncwrite.%s", name);
+  lua_setfield(L, -2, "__name");
+  lua_pushliteral(L, "locked");
+  lua_setfield(L, -2, "__metatable");
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void awl_set_metatable(lua_State *L, int ref) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+  lua_setmetatable(L, -2);
+}

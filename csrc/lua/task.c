@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* Tasks as C sees them: a waker per coroutine, the ready list, and the context of a poll. Coroutines are resumed in Lua. */
+#include "lua/awl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void enqueue(struct awl_wakeable *who) {
+  struct awl_state *st = who->st;
+  if (who->queued || who->waker.dead || st->dead) return;
+  who->queued = true;
+  who->next = NULL;
+  *st->ready_tail = who;
+  st->ready_tail = &who->next;
+  st->nready++;
+  if (!who->is_task) st->nfunctions++;
+  aw_waker_ref(&who->waker);
+}
+
+static struct awl_wakeable *dequeue(struct awl_state *st) {
+  struct awl_wakeable *who = st->ready;
+  if (who == NULL) return NULL;
+  st->ready = who->next;
+  if (st->ready == NULL) st->ready_tail = &st->ready;
+  st->nready--;
+  who->queued = false;
+  return who; /* with the list's reference */
+}
+
+void awl_release(struct awl_wakeable *who) {
+  struct awl_state *st = who->st;
+  if (who->ref == LUA_NOREF) return;
+  if (who->is_task) {
+    lua_rawgeti(st->thread, LUA_REGISTRYINDEX, st->live_ref);
+    luaL_unref(st->thread, -1, who->ref);
+    lua_pop(st->thread, 1);
+  } else {
+    luaL_unref(st->thread, LUA_REGISTRYINDEX, who->ref);
+  }
+  who->ref = LUA_NOREF;
+}
+
+static void on_wake(aw_waker *waker) { enqueue((struct awl_wakeable *)waker); }
+
+static void on_free(aw_waker *waker) {
+  awl_release((struct awl_wakeable *)waker);
+  free(waker);
+}
+
+static const aw_waker_type type = {.wake = on_wake, .free = on_free};
+
+static struct awl_wakeable *wakeable_new(struct awl_state *st, bool is_task) {
+  struct awl_wakeable *who = calloc(1, sizeof *who);
+  if (who == NULL) return NULL;
+  aw_waker_init(&who->waker, &type);
+  who->st = st;
+  who->ref = LUA_NOREF;
+  who->is_task = is_task;
+  return who;
+}
+
+struct awl_wakeable *awl_current_task(lua_State *L, struct awl_state *st) {
+  struct awl_wakeable *who = st->current;
+  if (who && who->co == L) return who;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, st->tasks_ref);
+  lua_pushthread(L);
+  lua_rawget(L, -2);
+  who = lua_touserdata(L, -1);
+  lua_pop(L, 2);
+  return who;
+}
+
+aw_waker *awl_context(lua_State *L, struct awl_state *st, const char *op) {
+  if (st->frame) {
+    st->frame->touched = true;
+    return st->frame->waker;
+  }
+  struct awl_wakeable *who = awl_current_task(L, st);
+  if (who == NULL)
+    awl_raise(L, op, st->current ? "not in the context of a task (a coroutine nested in a task is not the task)"
+                                 : "not in the context of a task");
+  return &who->waker;
+}
+
+void awl_note(struct awl_parked *at, struct awl_wakeable *who) {
+  struct awl_wakeable *old = at->who;
+  if (who) {
+    aw_waker_ref(&who->waker);
+    who->noted++;
+    at->turn = who->turn;
+  }
+  at->who = who;
+  if (old == NULL) return;
+  old->noted--;
+  aw_waker_unref(&old->waker);
+}
+
+bool awl_spend(struct awl_state *st) {
+  if (st->frame) return true;
+  if (st->budget > 0) {
+    st->budget--;
+    return true;
+  }
+  st->force_turn = true;
+  return false;
+}
+
+/* A function woken by a waker runs as soon as no poll is on the C stack. Its errors are nobody's: they are warned of. */
+static void call_function(lua_State *L, struct awl_wakeable *who) {
+  if (!lua_checkstack(L, 4)) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, who->ref);
+  if (lua_pcall(L, 0, 0, 0) == 0) return;
+  const char *message = lua_tostring(L, -1);
+  fprintf(stderr, "asyncwrite: error in a waker's function: %s\n", message ? message : luaL_typename(L, -1));
+  lua_pop(L, 1);
+}
+
+void awl_drain_functions(lua_State *L, struct awl_state *st) {
+  if (st->nfunctions == 0) return;
+  for (struct awl_wakeable **at = &st->ready; *at;) {
+    struct awl_wakeable *who = *at;
+    if (who->is_task) {
+      at = &who->next;
+      continue;
+    }
+    *at = who->next;
+    if (*at == NULL) st->ready_tail = at;
+    st->nready--;
+    st->nfunctions--;
+    who->queued = false;
+    call_function(L, who);
+    aw_waker_unref(&who->waker);
+    at = &st->ready; /* the call may have changed the list */
+  }
+}
+
+/* core.waker(f): a waker that calls f. */
+static int l_waker(lua_State *L) {
+  if (!lua_isfunction(L, 1)) awl_type_error(L, "waker", 1, 1, "f", "function");
+  struct awl_state *st = awl_state_of(L);
+  struct awl_wakeable *who = wakeable_new(st, false);
+  if (who == NULL) return awl_raise(L, "waker", "not enough memory");
+  awl_push_waker(L, st, &who->waker);
+  aw_waker_unref(&who->waker); /* the userdata holds it now */
+  lua_pushvalue(L, 1);
+  who->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 1;
+}
+
+/* core.task(co, task): makes a task of a coroutine; returns its handle. task is what next_ready returns. */
+static int l_task(lua_State *L) {
+  struct awl_state *st = awl_state_of(L);
+  lua_State *co = lua_tothread(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  struct awl_wakeable **handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  *handle = NULL;
+  awl_set_metatable(L, st->meta_task_ref);
+  struct awl_wakeable *who = *handle = wakeable_new(st, true);
+  if (who == NULL) return awl_raise(L, "spawn", "not enough memory");
+  who->co = co;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, st->live_ref);
+  lua_pushvalue(L, 2);
+  who->ref = luaL_ref(L, -2);
+  lua_pop(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, st->tasks_ref);
+  lua_pushvalue(L, 1);
+  lua_pushlightuserdata(L, who);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  return 1;
+}
+
+static struct awl_wakeable *check_handle(lua_State *L) { return *(struct awl_wakeable **)lua_touserdata(L, 1); }
+
+static int w_wake(lua_State *L) {
+  enqueue(check_handle(L));
+  return 0;
+}
+
+/* task:finish(): it never runs again; the wakers it left in slots are dead. */
+static int w_finish(lua_State *L) {
+  struct awl_wakeable *who = check_handle(L);
+  struct awl_state *st = who->st;
+  if (who->waker.dead) return 0;
+  who->waker.dead = true;
+  if (who->waker.refs > 1u + who->queued + who->noted) st->stale = true;
+  if (st->current == who) st->current = NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, st->tasks_ref);
+  if (who->co) {
+    lua_pushthread(who->co);
+    lua_xmove(who->co, L, 1);
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+  }
+  who->co = NULL;
+  awl_release(who);
+  return 0;
+}
+
+/* task:enter(): it runs from here on, on the budget of the task that runs now. */
+static int w_enter(lua_State *L) {
+  struct awl_wakeable *who = check_handle(L);
+  who->st->current = who;
+  who->turn++;
+  return 0;
+}
+
+static int w_gc(lua_State *L) {
+  struct awl_wakeable **handle = lua_touserdata(L, 1);
+  if (*handle == NULL) return 0;
+  (*handle)->waker.dead = true;
+  aw_waker_unref(&(*handle)->waker);
+  *handle = NULL;
+  return 0;
+}
+
+/* core.next_ready(): the next task to resume, with a fresh budget; nil when none is ready. */
+static int l_next_ready(lua_State *L) {
+  struct awl_state *st = awl_state_of(L);
+  for (struct awl_wakeable *who; !st->force_turn && (who = dequeue(st));) {
+    if (!who->is_task) {
+      st->nfunctions--;
+      call_function(L, who);
+      aw_waker_unref(&who->waker);
+      continue;
+    }
+    bool live = !who->waker.dead;
+    int ref = who->ref;
+    aw_waker_unref(&who->waker);
+    if (!live) continue;
+    st->current = who;
+    st->budget = AWL_BUDGET;
+    who->turn++;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, st->live_ref);
+    lua_rawgeti(L, -1, ref);
+    return 1;
+  }
+  st->current = NULL;
+  return 0;
+}
+
+/* core.coop(): false when the budget is spent; the task is woken again and must park (W12). */
+static int l_coop(lua_State *L) {
+  struct awl_state *st = awl_state_of(L);
+  bool go = awl_spend(st);
+  struct awl_wakeable *who = go ? NULL : awl_current_task(L, st);
+  if (who) enqueue(who);
+  lua_pushboolean(L, go || who == NULL);
+  return 1;
+}
+
+/* core.can_wait(): true, or false and why this coroutine cannot wait now. */
+static int l_can_wait(lua_State *L) {
+  struct awl_state *st = awl_state_of(L);
+  const char *why = NULL;
+  if (st->frame) why = "cannot wait inside with_waker or a poll function of a custom writer";
+  else if (awl_current_task(L, st) == NULL) why = "not in the context of a task";
+  lua_pushboolean(L, why == NULL);
+  lua_pushstring(L, why);
+  return 2;
+}
+
+/* core.turn(wait): lets the loop run its callbacks, waiting for the first when wait is true. */
+static int l_turn(lua_State *L) {
+  struct awl_state *st = awl_state_of(L);
+  if (st->depth > 0) awl_raise(L, "turn", "the loop cannot turn inside a poll");
+  st->force_turn = false;
+  if (st->reactor == NULL) return 0;
+  aw_reactor *reactor = awl_reactor(L, st, "turn");
+  int rc = aw_reactor_turn(reactor, lua_toboolean(L, 1));
+  if (rc == UV_EBUSY) awl_raise(L, "turn", "the loop is already running");
+  awl_drain_functions(L, st);
+  return 0;
+}
+
+/* core.pending(): ready tasks, waits that the loop can end, and whether a task wants a turn of the loop first. */
+static int l_pending(lua_State *L) {
+  struct awl_state *st = awl_state_of(L);
+  if (st->stale && st->reactor && st->ready == NULL) {
+    aw_reactor_sweep(st->reactor);
+    st->stale = false;
+  }
+  lua_pushinteger(L, (lua_Integer)st->nready);
+  lua_pushinteger(L, st->reactor ? (lua_Integer)aw_reactor_waiting(st->reactor) : 0);
+  lua_pushboolean(L, st->force_turn);
+  return 3;
+}
+
+static int l_backend_fd(lua_State *L) {
+  lua_pushinteger(L, aw_reactor_backend_fd(awl_reactor(L, awl_state_of(L), "backend_fd")));
+  return 1;
+}
+
+static int l_backend_timeout(lua_State *L) {
+  lua_pushinteger(L, aw_reactor_backend_timeout(awl_reactor(L, awl_state_of(L), "backend_timeout")));
+  return 1;
+}
+
+/* core.now(): seconds of the clock that all timers use. */
+static int l_now(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)aw_reactor_now(awl_reactor(L, awl_state_of(L), "now")) / 1e9);
+  return 1;
+}
+
+const luaL_Reg awl_task_functions[] = {
+    {"waker", l_waker},       {"task", l_task},
+    {"next_ready", l_next_ready}, {"coop", l_coop},
+    {"can_wait", l_can_wait}, {"turn", l_turn},
+    {"pending", l_pending},   {"backend_fd", l_backend_fd},
+    {"backend_timeout", l_backend_timeout}, {"now", l_now},
+    {NULL, NULL},
+};
+
+const luaL_Reg awl_task_methods[] = {
+    {"wake", w_wake}, {"finish", w_finish}, {"enter", w_enter}, {"__gc", w_gc}, {NULL, NULL},
+};

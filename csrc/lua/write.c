@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* The polls of the write direction. None of them suspends: waiting is done in Lua (io.lua). */
+#include "lua/awl.h"
+
+#include <string.h>
+
+enum { MAX_BUFS = 1024 };
+
+static int push_count(lua_State *L, ssize_t n) {
+  if (n >= 0) {
+    lua_pushinteger(L, (lua_Integer)n);
+    return 1;
+  }
+  if (n != AW_PENDING) return awl_fail(L, n);
+  lua_pushboolean(L, 0);
+  return 1;
+}
+
+static ssize_t write_bufs(lua_State *L, struct awl_box *b, const char *op, bool trying, const uv_buf_t *bufs,
+                          unsigned n) {
+  struct awl_poll p = awl_begin(L, b, AWL_WRITE, op, trying);
+  return awl_end(L, &p, p.early ? p.early : aw_poll_write(b->w, p.waker, bufs, n));
+}
+
+/* One end of s[i..j]: 1-based, negative counts from the end. */
+static lua_Integer offset(lua_State *L, const char *op, int index, const char *name, lua_Integer def, size_t len) {
+  if (lua_isnoneornil(L, index)) return def;
+  if (lua_type(L, index) != LUA_TNUMBER) awl_type_error(L, op, index, index - 1, name, "number");
+  lua_Number n = lua_tonumber(L, index);
+  lua_Integer at = (lua_Integer)n;
+  if ((lua_Number)at != n) awl_arg_error(L, op, index - 1, name, "integer expected, got %s", lua_tostring(L, index));
+  return at < 0 ? at + (lua_Integer)len + 1 : at;
+}
+
+/* The string at 2 cut to i (3) and j (4): i in 1..#s+1, j in i-1..#s. */
+static uv_buf_t check_range(lua_State *L, const char *op) {
+  size_t len;
+  const char *s = awl_check_string(L, op, 2, 1, "s", &len);
+  if (lua_gettop(L) > 2) {
+    lua_Integer i = offset(L, op, 3, "i", 1, len), size = (lua_Integer)len;
+    lua_Integer j = offset(L, op, 4, "j", size, len);
+    if (i < 1 || i > size + 1) awl_arg_error(L, op, 2, "i", "outside the string of %d bytes", (int)size);
+    if (j < i - 1 || j > size) awl_arg_error(L, op, 3, "j", "outside the string of %d bytes", (int)size);
+    s += i - 1, len = (size_t)(j - i + 1);
+  }
+  return (uv_buf_t){.base = (char *)(uintptr_t)s, .len = len};
+}
+
+static int w_poll_write(lua_State *L) {
+  if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
+  struct awl_box *b = awl_check_writer(L, "poll_write", 1, 0, "self");
+  uv_buf_t buf = check_range(L, "poll_write");
+  return push_count(L, write_bufs(L, b, "poll_write", false, &buf, 1));
+}
+
+static int w_try_write(lua_State *L) {
+  struct awl_box *b = awl_check_writer(L, "try_write", 1, 0, "self");
+  uv_buf_t buf = check_range(L, "try_write");
+  ssize_t n = write_bufs(L, b, "try_write", true, &buf, 1);
+  return n == AW_PENDING ? awl_fail(L, UV_EAGAIN) : push_count(L, n);
+}
+
+/* Gathers the strings of the list at 2 from byte skip on, leaving them on the stack: a custom writer below may change
+ * the list. Stops at MAX_BUFS, which is a short write. *end: the list is exhausted. */
+static unsigned gather_list(lua_State *L, const char *op, size_t skip, uv_buf_t *bufs, bool *end) {
+  unsigned n = 0;
+  if (!lua_istable(L, 2)) awl_type_error(L, op, 2, 1, "list", "table");
+  luaL_checkstack(L, MAX_BUFS + 16, op);
+  for (int i = 1;; i++) {
+    lua_rawgeti(L, 2, i);
+    *end = lua_isnil(L, -1);
+    if (*end || n == MAX_BUFS) break;
+    if (lua_type(L, -1) != LUA_TSTRING)
+      awl_arg_error(L, op, 1, "list", "element %d: string expected, got %s", i, luaL_typename(L, -1));
+    size_t len;
+    const char *s = lua_tolstring(L, -1, &len);
+    size_t cut = skip < len ? skip : len;
+    skip -= cut;
+    if (cut == len) {
+      lua_pop(L, 1);
+      continue;
+    }
+    bufs[n++] = (uv_buf_t){.base = (char *)(uintptr_t)s + cut, .len = len - cut};
+  }
+  lua_pop(L, 1);
+  if (skip > 0) awl_arg_error(L, op, 2, "skip", "beyond the bytes of the list");
+  return n;
+}
+
+static int w_poll_write_vectored(lua_State *L) {
+  const char *op = "poll_write_vectored";
+  uv_buf_t bufs[MAX_BUFS];
+  bool end;
+  if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
+  struct awl_box *b = awl_check_writer(L, op, 1, 0, "self");
+  size_t skip = awl_opt_size(L, op, 3, 2, "skip", 0, 0, SIZE_MAX / 2);
+  unsigned n = gather_list(L, op, skip, bufs, &end);
+  return push_count(L, write_bufs(L, b, op, false, bufs, n));
+}
+
+static int w_poll_flush(lua_State *L) {
+  if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
+  struct awl_box *b = awl_check_writer(L, "poll_flush", 1, 0, "self");
+  struct awl_poll p = awl_begin(L, b, AWL_WRITE, "poll_flush", false);
+  return awl_status(L, (int)awl_end(L, &p, p.early ? p.early : aw_poll_flush(b->w, p.waker)));
+}
+
+static int w_poll_shutdown(lua_State *L) {
+  if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
+  struct awl_box *b = awl_check_writer(L, "poll_shutdown", 1, 0, "self");
+  struct awl_poll p = awl_begin(L, b, AWL_WRITE, "poll_shutdown", false);
+  return awl_status(L, (int)awl_end(L, &p, p.early ? p.early : aw_poll_shutdown(b->w, p.waker)));
+}
+
+static int w_is_write_vectored(lua_State *L) {
+  lua_pushboolean(L, aw_is_write_vectored(awl_check_writer(L, "is_write_vectored", 1, 0, "self")->w));
+  return 1;
+}
+
+/* The step results of the writing loops in io.lua: true when all is accepted, else the count accepted so far and why
+ * it stopped: false (NotReady), or message, code. */
+static int push_step(lua_State *L, size_t done, ssize_t why) {
+  lua_pushinteger(L, (lua_Integer)done);
+  if (why == AW_PENDING) {
+    lua_pushboolean(L, 0);
+    return 2;
+  }
+  awl_fail(L, why);
+  lua_remove(L, -3);
+  return 3;
+}
+
+/* Polls until everything in bufs is accepted or one poll says no. */
+static ssize_t write_on(lua_State *L, struct awl_box *b, const char *op, uv_buf_t *bufs, unsigned n, size_t *done) {
+  while (n > 0) {
+    ssize_t got = write_bufs(L, b, op, false, bufs, n);
+    if (got < 0) return got;
+    if (got == 0) return AW_EWRITEZERO;
+    if (b->closed) return UV_ECANCELED;
+    *done += (size_t)got;
+    for (; n > 0 && (size_t)got >= bufs->len; bufs++, n--) got -= (ssize_t)bufs->len;
+    if (n > 0) bufs->base += got, bufs->len -= (size_t)got;
+  }
+  return 0;
+}
+
+/* write_all_step(w, done, s, ...): the strings from byte done on. */
+static int w_write_all_step(lua_State *L) {
+  const char *op = "write_all";
+  int top = lua_gettop(L);
+  size_t done = (size_t)lua_tointeger(L, 2), skip = done;
+  uv_buf_t bufs[64];
+  if (awl_canceled(L, 1, AWL_WRITE)) return push_step(L, done, UV_ECANCELED);
+  struct awl_box *b = awl_check_writer(L, op, 1, 0, "self");
+  for (int i = 3; i <= top && done == 0; i++) awl_check_string(L, op, i, i - 2, "s", NULL);
+  if (top < 3) awl_type_error(L, op, 3, 1, "s", "string");
+  for (int i = 3; i <= top;) {
+    unsigned n = 0;
+    for (; i <= top && n < 64; i++) {
+      size_t len;
+      const char *s = lua_tolstring(L, i, &len);
+      size_t cut = skip < len ? skip : len;
+      skip -= cut;
+      if (cut < len) bufs[n++] = (uv_buf_t){.base = (char *)(uintptr_t)s + cut, .len = len - cut};
+    }
+    ssize_t rc = write_on(L, b, op, bufs, n, &done);
+    if (rc < 0) return push_step(L, done, rc);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* write_all_vectored_step(w, list, done) */
+static int w_write_all_vectored_step(lua_State *L) {
+  const char *op = "write_all_vectored";
+  size_t done = (size_t)lua_tointeger(L, 3);
+  if (awl_canceled(L, 1, AWL_WRITE)) return push_step(L, done, UV_ECANCELED);
+  struct awl_box *b = awl_check_writer(L, op, 1, 0, "self");
+  uv_buf_t bufs[MAX_BUFS];
+  for (bool end = false; !end;) {
+    unsigned n = gather_list(L, op, done, bufs, &end);
+    ssize_t rc = write_on(L, b, op, bufs, n, &done);
+    lua_settop(L, 3);
+    if (rc < 0) return push_step(L, done, rc);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static aw_writer *check_cursor(lua_State *L, const char *op) {
+  struct awl_box *b = awl_to_box(L, 2);
+  size_t len;
+  if (b == NULL || b->closed || b->w == NULL || aw_cursor_data(b->w, &len) == NULL)
+    awl_type_error(L, op, 2, 1, "buf", "cursor");
+  return b->w;
+}
+
+/* poll_write_buf(cursor): one attempt with what the cursor has left; advances it by what was taken (A5). */
+static int w_poll_write_buf(lua_State *L) {
+  if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
+  struct awl_box *b = awl_check_writer(L, "poll_write_buf", 1, 0, "self");
+  aw_writer *cursor = check_cursor(L, "poll_write_buf");
+  if (cursor == b->w) awl_arg_error(L, "poll_write_buf", 1, "buf", "a cursor cannot be written into itself");
+  uv_buf_t chunk = aw_cursor_chunk(cursor);
+  if (chunk.len == 0) return push_count(L, 0);
+  ssize_t n = write_bufs(L, b, "poll_write_buf", false, &chunk, 1);
+  if (n > 0) aw_cursor_advance(cursor, (size_t)n);
+  return push_count(L, n);
+}
+
+const luaL_Reg awl_write_methods[] = {
+    {"poll_write", w_poll_write},
+    {"poll_write_vectored", w_poll_write_vectored},
+    {"poll_write_buf", w_poll_write_buf},
+    {"poll_flush", w_poll_flush},
+    {"poll_shutdown", w_poll_shutdown},
+    {"is_write_vectored", w_is_write_vectored},
+    {"try_write", w_try_write},
+    {"write_all_step", w_write_all_step},
+    {"write_all_vectored_step", w_write_all_vectored_step},
+    {NULL, NULL},
+};

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* The reactor: one uv loop, private or the host's, and what waits on it. */
+#include "reactor/reactor.h"
+#include "reactor/fd.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static void on_tick_closed(uv_handle_t *tick) { free(tick); }
+
+int aw_reactor_usable(const aw_reactor *reactor) { return reactor->pid == getpid() ? 0 : UV_EPERM; }
+
+int aw_reactor_turn(aw_reactor *reactor, bool wait) {
+  if (reactor->running) return UV_EBUSY;
+  int rc = aw_reactor_usable(reactor);
+  if (rc < 0) return rc;
+  reactor->running = true;
+  uv_run(reactor->loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+  reactor->running = false;
+  return 0;
+}
+
+int aw_reactor_backend_fd(const aw_reactor *reactor) { return uv_backend_fd(reactor->loop); }
+
+int aw_reactor_backend_timeout(const aw_reactor *reactor) { return uv_backend_timeout(reactor->loop); }
+
+size_t aw_reactor_waiting(const aw_reactor *reactor) { return reactor->parked + reactor->timers + reactor->requests; }
+
+uint64_t aw_reactor_now(const aw_reactor *reactor) {
+  (void)reactor;
+  return uv_hrtime();
+}
+
+void aw_reactor_sweep(aw_reactor *reactor) {
+  for (struct aw_fd *io = reactor->fds; io; io = io->next) aw_fd_sweep(io);
+  aw_timers_sweep(reactor);
+}
+
+void aw_reactor_free(aw_reactor *reactor) {
+  if (reactor == NULL) return;
+  aw_timers_detach(reactor);
+  while (reactor->fds) aw_fd_detach(reactor->fds);
+  if (reactor->pid == getpid()) {
+    reactor->tick->data = NULL;
+    uv_close((uv_handle_t *)reactor->tick, on_tick_closed);
+    if (reactor->loop == &reactor->own)
+      while (uv_loop_close(&reactor->own) == UV_EBUSY) uv_run(&reactor->own, UV_RUN_ONCE);
+  }
+  /* A forked child shares the parent's epoll set: closing handles there would reach into the parent's. */
+  free(reactor->heap);
+  free(reactor);
+}
+
+int aw_reactor_new(aw_reactor **out, uv_loop_t *loop) {
+  struct aw_reactor *self = calloc(1, sizeof *self);
+  if (self == NULL) return UV_ENOMEM;
+  int rc = UV_ENOMEM;
+  self->tick = calloc(1, sizeof *self->tick);
+  if (self->tick == NULL) goto fail;
+  rc = loop ? 0 : uv_loop_init(&self->own);
+  if (rc < 0) goto fail;
+  self->loop = loop ? loop : &self->own;
+  self->pid = getpid();
+  uv_timer_init(self->loop, self->tick);
+  self->tick->data = self;
+  *out = self;
+  return 0;
+fail:
+  free(self->tick);
+  free(self);
+  return rc;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* Timers: a heap of due times behind one uv timer. Every deadline and sleep goes through here, so that one clock rules. */
+#include "reactor/reactor.h"
+
+#include <stdlib.h>
+
+struct aw_timer {
+  aw_reactor *reactor; /* NULL once the reactor is gone */
+  uint64_t due;
+  size_t at; /* index in the heap, or OUT */
+  aw_waker *slot;
+};
+
+#define OUT SIZE_MAX
+#define NS_PER_MS 1000000u
+
+static void place(aw_reactor *r, aw_timer *t, size_t at) {
+  r->heap[at] = t;
+  t->at = at;
+}
+
+static void sift_up(aw_reactor *r, aw_timer *t, size_t at) {
+  while (at > 0 && r->heap[(at - 1) / 2]->due > t->due) {
+    place(r, r->heap[(at - 1) / 2], at);
+    at = (at - 1) / 2;
+  }
+  place(r, t, at);
+}
+
+static void sift_down(aw_reactor *r, aw_timer *t, size_t at) {
+  for (size_t kid; (kid = 2 * at + 1) < r->timers; at = kid) {
+    if (kid + 1 < r->timers && r->heap[kid + 1]->due < r->heap[kid]->due) kid++;
+    if (r->heap[kid]->due >= t->due) break;
+    place(r, r->heap[kid], at);
+  }
+  place(r, t, at);
+}
+
+static void take_out(aw_timer *t) {
+  aw_reactor *r = t->reactor;
+  size_t at = t->at;
+  if (r == NULL || at == OUT) return;
+  aw_timer *last = r->heap[--r->timers];
+  t->at = OUT;
+  if (last == t) return;
+  sift_down(r, last, at);
+  sift_up(r, last, last->at);
+}
+
+static void on_tick(uv_timer_t *tick) {
+  if (tick->data) aw_timers_run(tick->data);
+}
+
+static void arm(aw_reactor *r) {
+  if (r->timers == 0) {
+    uv_timer_stop(r->tick);
+    return;
+  }
+  uint64_t now = uv_hrtime(), due = r->heap[0]->due;
+  uv_update_time(r->loop);
+  uv_timer_start(r->tick, on_tick, due > now ? (due - now + NS_PER_MS - 1) / NS_PER_MS : 0, 0);
+}
+
+void aw_timers_run(aw_reactor *r) {
+  uint64_t now = aw_reactor_now(r);
+  while (r->timers > 0 && r->heap[0]->due <= now) {
+    aw_timer *t = r->heap[0];
+    take_out(t);
+    aw_slot_wake(&t->slot);
+  }
+  arm(r);
+}
+
+void aw_timers_sweep(aw_reactor *r) {
+  size_t kept = 0;
+  for (size_t i = 0; i < r->timers; i++) {
+    aw_timer *t = r->heap[i];
+    if (t->slot && t->slot->dead) {
+      t->at = OUT;
+      aw_slot_clear(&t->slot);
+    } else {
+      r->heap[kept++] = t;
+    }
+  }
+  r->timers = kept;
+  for (size_t i = kept; i-- > 0;) sift_down(r, r->heap[i], i);
+  arm(r);
+}
+
+void aw_timers_detach(aw_reactor *r) {
+  for (size_t i = 0; i < r->timers; i++) {
+    r->heap[i]->at = OUT;
+    r->heap[i]->reactor = NULL;
+  }
+  size_t n = r->timers;
+  r->timers = 0;
+  for (size_t i = 0; i < n; i++) aw_slot_wake(&r->heap[i]->slot);
+}
+
+int aw_poll_timer(aw_timer *t, aw_waker *waker) {
+  if (t->at == OUT) return 0;
+  if (t->due <= aw_reactor_now(t->reactor)) {
+    take_out(t);
+    return 0;
+  }
+  aw_slot_park(&t->slot, waker);
+  return AW_PENDING;
+}
+
+void aw_timer_free(aw_timer *t) {
+  if (t == NULL) return;
+  take_out(t);
+  aw_slot_clear(&t->slot);
+  free(t);
+}
+
+int aw_timer_new(aw_timer **out, aw_reactor *r, uint64_t due) {
+  int rc = aw_reactor_usable(r);
+  if (rc < 0) return rc;
+  if (r->timers == r->heap_size) {
+    size_t size = r->heap_size ? r->heap_size * 2 : 16;
+    aw_timer **heap = realloc(r->heap, size * sizeof *heap);
+    if (heap == NULL) return UV_ENOMEM;
+    r->heap = heap, r->heap_size = size;
+  }
+  aw_timer *t = calloc(1, sizeof *t);
+  if (t == NULL) return UV_ENOMEM;
+  t->reactor = r, t->due = due;
+  sift_up(r, t, r->timers++);
+  if (t->at == 0) arm(r);
+  *out = t;
+  return 0;
+}

@@ -1,0 +1,33 @@
+-- SPDX-License-Identifier: MIT
+-- asyncwrite: AsyncWrite for Lua. This file gathers what the others define; see core.d.lua for every signature.
+
+local core = require "asyncwrite.core"
+local task = require "asyncwrite.task"
+local sync = require "asyncwrite.sync"
+local io = require "asyncwrite.io"
+local net = require "asyncwrite.net"
+
+local M = {
+  _VERSION = "0.1.0",
+  CANCELLED = task.CANCELLED,
+
+  -- tasks
+  run = task.run, spawn = task.spawn, sleep = task.sleep, yield = task.yield,
+  timeout = task.timeout, first = task.first, all = task.all, park = task.park,
+  mutex = sync.mutex, notify = sync.notify, channel = sync.channel,
+  waker = core.waker, with_waker = core.with_waker, current_waker = core.current_waker,
+  now = core.now,
+
+  -- writers and readers
+  sink = core.sink, memory = core.memory, cursor = core.cursor, duplex = core.duplex, simplex = core.simplex,
+  buf_writer = core.buf_writer, buf_reader = core.buf_reader,
+  join = core.join, split = core.split, unsplit = core.unsplit, custom = core.custom,
+  tcp = net.tcp, unix = net.unix, pipe = net.pipe,
+
+  copy = io.copy, copy_bidirectional = io.copy_bidirectional,
+}
+
+--- Is value a writer, reader or listener of this library?
+M.is_stream = core.is_box
+
+return M

@@ -1,0 +1,279 @@
+-- SPDX-License-Identifier: MIT
+-- The operations that wait: loops of a poll in C and a park in Lua. They become methods of every writer and reader.
+
+local core = require "asyncwrite.core"
+core.library()
+local task = require "asyncwrite.task"
+
+local park = task.park
+local methods = core.methods
+local poll_write, poll_write_vectored, poll_write_buf =
+  methods.poll_write, methods.poll_write_vectored, methods.poll_write_buf
+local poll_flush, poll_shutdown, poll_read = methods.poll_flush, methods.poll_shutdown, methods.poll_read
+local poll_read_until, poll_fill_buf = methods.poll_read_until, methods.poll_fill_buf
+local write_all_step, write_all_vectored_step = methods.write_all_step, methods.write_all_vectored_step
+methods.write_all_step, methods.write_all_vectored_step = nil, nil
+
+local M = {}
+
+-- ---- Writing ----
+
+--- One write, when there is room: how many bytes were accepted. Cancel-safe (A3).
+function methods.write(w, s, i, j)
+  while true do
+    local n, message, code = poll_write(w, s, i, j)
+    if n then return n end
+    if n == nil then return nil, message, code, 0 end
+    park("write", w)
+  end
+end
+
+--- One write from a list of strings, as of their concatenation. Cancel-safe (A3).
+function methods.write_vectored(w, list)
+  while true do
+    local n, message, code = poll_write_vectored(w, list)
+    if n then return n end
+    if n == nil then return nil, message, code, 0 end
+    park("write_vectored", w)
+  end
+end
+
+--- One write from a cursor, which is advanced by what was accepted. Cancel-safe (A3, A5).
+function methods.write_buf(w, cursor)
+  while true do
+    local n, message, code = poll_write_buf(w, cursor)
+    if n then return n end
+    if n == nil then return nil, message, code, 0 end
+    park("write_buf", w)
+  end
+end
+
+-- Goes on where a step stopped: why is false (wait), or the message of an error.
+local function write_on(w, done, why, code, ...)
+  while true do
+    if why then return nil, why, code, done end
+    park("write_all", w, done)
+    done, why, code = write_all_step(w, done, ...)
+    if done == true then return true end
+  end
+end
+
+--- Writes all strings. true, or nil, message, code, and how many bytes were accepted (A1, A2).
+function methods.write_all(w, ...)
+  local done, why, code = write_all_step(w, 0, ...)
+  if done == true then return true end
+  return write_on(w, done, why, code, ...)
+end
+
+--- Writes all strings of a list (V5).
+function methods.write_all_vectored(w, list)
+  local done = 0
+  while true do
+    local why, code
+    done, why, code = write_all_vectored_step(w, list, done)
+    if done == true then return true end
+    if why then return nil, why, code, done end
+    park("write_all_vectored", w, done)
+  end
+end
+
+--- Writes what the cursor has left; it is advanced by exactly what was accepted, also on failure (A4).
+function methods.write_all_buf(w, cursor)
+  local done = 0
+  while cursor:remaining() > 0 do
+    local n, message, code = poll_write_buf(w, cursor)
+    if n == 0 then
+      n, message, code = core.fail("EWRITEZERO")
+    end
+    if n then
+      done = done + n
+    elseif n == nil then
+      return nil, message, code, done
+    else
+      park("write_all_buf", w, done)
+    end
+  end
+  return true
+end
+
+--- write_all(string.format(format, ...))
+function methods.writef(w, format, ...)
+  if type(format) ~= "string" then
+    core.arg_error("writef", 1, "format", "string expected, got " .. type(format))
+  end
+  return methods.write_all(w, format:format(...))
+end
+
+--- Waits until everything accepted has reached the destination (F1).
+function methods.flush(w)
+  while true do
+    local ok, message, code = poll_flush(w)
+    if ok then return true end
+    if ok == nil then return nil, message, code end
+    park("flush", w)
+  end
+end
+
+--- Flushes, says goodbye and closes the write direction down to the last writer (S1-S3). Reading goes on.
+function methods.shutdown(w)
+  while true do
+    local ok, message, code = poll_shutdown(w)
+    if ok then return true end
+    if ok == nil then return nil, message, code end
+    park("shutdown", w)
+  end
+end
+
+-- ---- Reading ----
+
+-- nil alone is the end of file; a failure has its texts.
+local function failed(message, code)
+  if code then return nil, message, code end
+  return nil
+end
+
+--- Up to max bytes (default and at most 64 KiB) as soon as there are any; nil at end of file; nil, message, code.
+function methods.read(r, max)
+  while true do
+    local s, message, code = poll_read(r, max)
+    if s then return s end
+    if s == nil then return failed(message, code) end
+    park("read", r)
+  end
+end
+
+local function check_count(op, n)
+  if type(n) ~= "number" or n < 0 or n % 1 ~= 0 then
+    core.arg_error(op, 1, "n", "integer of at least 0 expected, got " .. tostring(n))
+  end
+end
+
+local function read_exact(r, n)
+  local parts, have = {}, 0
+  while have < n do
+    local s, message, code = poll_read(r, n - have)
+    if s then
+      parts[#parts + 1] = s
+      have = have + #s
+    elseif s == nil then
+      if not code then message, code = select(2, core.fail("EOF")) end
+      return nil, message, code, table.concat(parts)
+    else
+      park("read_exact", r, have)
+    end
+  end
+  return #parts == 1 and parts[1] or table.concat(parts)
+end
+
+--- Exactly n bytes. On failure nil, message, code and what was read until then; code "EOF" when the end came first.
+function methods.read_exact(r, n)
+  check_count("read_exact", n)
+  return read_exact(r, n)
+end
+
+local function until_delimiter(op, r, delimiter, max, line)
+  while true do
+    local s, message, code = poll_read_until(r, delimiter, max, line)
+    if s then return s end
+    if s == nil then return failed(message, code) end
+    park(op, r)
+  end
+end
+
+--- Up to and with the delimiter (any string); at end of file what is left, then nil. More than max bytes (default
+--- 1 MiB) without it: nil, message, "EMSGSIZE". Nothing is lost by a cancel.
+function methods.read_until(r, delimiter, max) return until_delimiter("read_until", r, delimiter, max) end
+
+--- A line without its "\n" or "\r\n".
+function methods.read_line(r, max) return until_delimiter("read_line", r, "\n", max, true) end
+
+--- for line in r:lines() do ... end; an error of the reader is raised.
+function methods.lines(r, max)
+  return function()
+    local line, message = until_delimiter("lines", r, "\n", max, true)
+    if message then error(message, 0) end
+    return line
+  end
+end
+
+--- Everything to the end of file, at most max bytes (default 64 MiB): nil, message, "EMSGSIZE" and the bytes beyond.
+function methods.read_to_end(r, max)
+  max = max or 64 * 1024 * 1024
+  check_count("read_to_end", max)
+  local parts, have = {}, 0
+  while true do
+    local s, message, code = poll_read(r)
+    if s then
+      parts[#parts + 1] = s
+      have = have + #s
+      if have > max then
+        message, code = select(2, core.fail("EMSGSIZE"))
+        return nil, message, code, table.concat(parts)
+      end
+    elseif s == false then
+      park("read_to_end", r, have)
+    elseif code then
+      return nil, message, code, table.concat(parts)
+    else
+      return table.concat(parts)
+    end
+  end
+end
+
+--- What is buffered, after one read where that is nothing; r:consume(n) takes it.
+function methods.fill_buf(r)
+  while true do
+    local s, message, code = poll_fill_buf(r)
+    if s then return s end
+    if s == nil then return failed(message, code) end
+    park("fill_buf", r)
+  end
+end
+
+-- ---- Numbers (A6): write_u8 ... write_f64_le, read_u8 ... read_f64_le ----
+for _, kind in ipairs { "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "u128", "i128", "f32", "f64" } do
+  local bytes = tonumber(kind:match("%d+")) / 8
+  for _, suffix in ipairs(bytes == 1 and { "" } or { "", "_le" }) do
+    local format = kind .. suffix
+    methods["write_" .. format] = function(w, value, low)
+      local s = core.encode(format, value, low)
+      local done, why, code = write_all_step(w, 0, s)
+      if done == true then return true end
+      return write_on(w, done, why, code, s)
+    end
+    methods["read_" .. format] = function(r)
+      local s, message, code, part = read_exact(r, bytes)
+      if not s then return nil, message, code, part end
+      return core.decode(format, s)
+    end
+  end
+end
+
+-- ---- Copying ----
+
+--- Everything from r to w (A7). The count, or nil, message, code and the count until then. w is flushed, not shut down.
+function M.copy(r, w, buffer)
+  local pump = core.copy(r, w, buffer, false)
+  while true do
+    local ok, message, code = pump:poll(r, w)
+    if ok then return pump:total() end
+    if ok == nil then return nil, message, code, pump:total() end
+    park("copy", w, pump:total())
+  end
+end
+
+--- Both ways at once until both ends have seen end of file; each end of file shuts the other side's writing down (A9).
+--- The counts a to b and b to a, or nil, message, code and both counts.
+function M.copy_bidirectional(a, b, buffer)
+  local there, back = core.copy(a, b, buffer, true), core.copy(b, a, buffer, true)
+  local there_done, back_done, message, code
+  while true do
+    if not there_done then there_done, message, code = there:poll(a, b) end
+    if not message and not back_done then back_done, message, code = back:poll(b, a) end
+    if message then return nil, message, code, there:total(), back:total() end
+    if there_done and back_done then return there:total(), back:total() end
+    park("copy_bidirectional", a, there:total() + back:total())
+  end
+end
+
+return M

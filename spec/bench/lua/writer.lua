@@ -1,0 +1,90 @@
+-- What writer.c does, by the library: writer.lua PORT MODE CHUNK TOTAL [NODELAY]. One mode for each way to say it.
+-- SPDX-License-Identifier: MIT
+local aw = require("asyncwrite")
+local support = dofile((arg[0]:match("^.*/") or "./") .. "support.lua")
+
+local port, mode, chunk, total = tonumber(arg[1]), arg[2], tonumber(arg[3]), tonumber(arg[4])
+local HEADER_SIZE, BUFFER_SIZE = 16, 8192
+local s, header = ("p"):rep(chunk), ("h"):rep(HEADER_SIZE)
+
+-- Each takes the connection and the number of chunks, and returns the bytes it wrote.
+local modes = {}
+
+function modes.write_all(conn, count)
+  for _ = 1, count do
+    assert(conn:write_all(s))
+  end
+  return count * chunk
+end
+
+function modes.buf_poll_write(conn, count)
+  local w = aw.buf_writer(conn, BUFFER_SIZE)
+  local bytes = 0
+  for _ = 1, count do
+    local n = w:poll_write(s)
+    if not n then -- NotReady: let the task wait for room.
+      n = assert(w:write(s))
+    end
+    bytes = bytes + n
+  end
+  assert(w:flush())
+  return bytes, w
+end
+
+function modes.buf_write_all(conn, count)
+  local w = aw.buf_writer(conn, BUFFER_SIZE)
+  for _ = 1, count do
+    assert(w:write_all(s))
+  end
+  assert(w:flush())
+  return count * chunk, w
+end
+
+function modes.buf_write_many(conn, count)
+  local w = aw.buf_writer(conn, BUFFER_SIZE)
+  local calls = math.floor(count / 16)
+  for _ = 1, calls do
+    assert(w:write_all(s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s))
+  end
+  assert(w:flush())
+  return calls * 16 * chunk, w
+end
+
+function modes.vec_write_all(conn, count)
+  for _ = 1, count do
+    assert(conn:write_all(header, s))
+  end
+  return count * (HEADER_SIZE + chunk)
+end
+
+function modes.vec_write_vectored(conn, count)
+  local each = HEADER_SIZE + chunk
+  for _ = 1, count do
+    local n = assert(conn:write_vectored({ header, s }))
+    if n < each then
+      assert(conn:write_all((header .. s):sub(n + 1)))
+    end
+  end
+  return count * each
+end
+
+local ok, problem = pcall(aw.run, function()
+  local conn = assert(aw.tcp.connect("127.0.0.1", port))
+  if arg[5] == "1" then
+    assert(conn:set_nodelay(true))
+  end
+  local each = chunk + (mode:match("^vec_") and HEADER_SIZE or 0)
+  local count = math.floor(total / each)
+  collectgarbage()
+  support.reset_peak()
+  local rss, cpu = support.status_kb("VmRSS"), os.clock()
+  local bytes, w = modes[mode](conn, count)
+  cpu = os.clock() - cpu
+  local peak = support.status_kb("VmHWM")
+  support.finish(w or conn)
+  support.result("cpu", cpu, "ops", bytes / each, "bytes", bytes, "grown_kb", peak - rss)
+end)
+if not ok then
+  io.stderr:write("writer.lua: ", tostring(problem), "\n")
+  os.exit(1)
+end
