@@ -96,11 +96,11 @@ AW_API void aw_writer_free(aw_writer *w); /* abrupt: w and everything it wraps; 
 
 /* Writes from nbufs buffers as from their concatenation (P1-P11, V1-V7). A short count is normal. */
 AW_API ssize_t aw_poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs);
-AW_API int aw_poll_flush(aw_writer *w, aw_waker *waker);    /* F1-F7 */
-AW_API int aw_poll_shutdown(aw_writer *w, aw_waker *waker); /* S1-S11; repeated calls after Ready are Ready */
-AW_API bool aw_is_write_vectored(const aw_writer *w);       /* V3 */
-AW_API bool aw_is_shutdown(const aw_writer *w);             /* from the first aw_poll_shutdown on */
-AW_API size_t aw_buffered(const aw_writer *w);              /* bytes held anywhere in the chain */
+AW_API int aw_poll_flush(aw_writer *w, aw_waker *waker);              /* F1-F7 */
+AW_API int aw_poll_shutdown(aw_writer *w, aw_waker *waker);           /* S1-S11; repeated calls after Ready are Ready */
+AW_API bool aw_is_write_vectored(const aw_writer *w);                 /* V3 */
+AW_API bool aw_is_shutdown(const aw_writer *w);                       /* from the first aw_poll_shutdown on */
+AW_API size_t aw_buffered(const aw_writer *w);                        /* bytes held anywhere in the chain */
 AW_API void aw_describe(const aw_writer *w, char *text, size_t size); /* "buf_writer(8192) > tcp 127.0.0.1:80" */
 
 /* Slots for writers with nothing to add: forward to inner, or succeed at once in a leaf. */
@@ -183,7 +183,7 @@ AW_API int aw_reactor_backend_fd(const aw_reactor *reactor);
 AW_API int aw_reactor_backend_timeout(const aw_reactor *reactor); /* milliseconds, -1 is forever */
 AW_API size_t aw_reactor_waiting(const aw_reactor *reactor);      /* parked directions, timers, requests */
 AW_API void aw_reactor_sweep(aw_reactor *reactor); /* lets go of dead wakers, so that waiting counts live ones only */
-AW_API uint64_t aw_reactor_now(const aw_reactor *reactor);        /* nanoseconds, monotonic */
+AW_API uint64_t aw_reactor_now(const aw_reactor *reactor); /* nanoseconds, monotonic */
 
 /* A timer that wakes once. */
 typedef struct aw_timer aw_timer;
@@ -201,7 +201,8 @@ AW_API void aw_resolve_free(aw_resolve *resolve);
  * connect starts at once; the stream may be polled when aw_poll_connect is Ready. */
 typedef struct aw_listener aw_listener;
 AW_API int aw_tcp_connect(aw_stream *out, aw_reactor *reactor, const struct sockaddr *to, const struct sockaddr *from);
-AW_API int aw_tcp_listen(aw_listener **out, aw_reactor *reactor, const struct sockaddr *at, int backlog, bool reuseport);
+AW_API int aw_tcp_listen(aw_listener **out, aw_reactor *reactor, const struct sockaddr *at, int backlog,
+                         bool reuseport);
 AW_API int aw_unix_connect(aw_stream *out, aw_reactor *reactor, const char *path, size_t len);
 AW_API int aw_unix_listen(aw_listener **out, aw_reactor *reactor, const char *path, size_t len, int backlog);
 AW_API int aw_unix_pair(aw_stream *a, aw_stream *b, aw_reactor *reactor);

@@ -24,10 +24,11 @@ const char *aw_err_name(int code) {
   if (known) return known->name;
   /* uv_err_name allocates for codes it does not know. */
   switch (code) {
-#define CASE(name, text) case UV_##name: return #name;
+#define CASE(name, text)                                                                                               \
+  case UV_##name: return #name;
     UV_ERRNO_MAP(CASE)
 #undef CASE
-    default: return "UNKNOWN";
+  default: return "UNKNOWN";
   }
 }
 
@@ -35,9 +36,10 @@ const char *aw_strerror(int code) {
   const struct own_code *known = own(code);
   if (known) return known->text;
   switch (code) {
-#define CASE(name, text) case UV_##name: return text;
+#define CASE(name, text)                                                                                               \
+  case UV_##name: return text;
     UV_ERRNO_MAP(CASE)
 #undef CASE
-    default: return "unknown error";
+  default: return "unknown error";
   }
 }

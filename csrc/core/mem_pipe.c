@@ -65,7 +65,8 @@ ssize_t aw_mem_pipe_write(struct aw_mem_pipe *p, aw_waker *waker, const uv_buf_t
     return AW_PENDING;
   }
   size_t want = p->len;
-  for (unsigned i = 0; i < nbufs && want < p->limit; i++) want = bufs[i].len > p->limit - want ? p->limit : want + bufs[i].len;
+  for (unsigned i = 0; i < nbufs && want < p->limit; i++)
+    want = bufs[i].len > p->limit - want ? p->limit : want + bufs[i].len;
   if (!grow(p, want)) return UV_ENOMEM;
   size_t n = 0;
   for (unsigned i = 0; i < nbufs && p->len < p->limit; i++)

@@ -37,6 +37,4 @@ void aw_reader_describe(const aw_reader *r, char *text, size_t size) {
   }
 }
 
-void aw_reader_describe_name(const aw_reader *r, char *text, size_t size) {
-  snprintf(text, size, "%s", r->type->name);
-}
+void aw_reader_describe_name(const aw_reader *r, char *text, size_t size) { snprintf(text, size, "%s", r->type->name); }

@@ -8,9 +8,9 @@
 
 #include <lua.h>
 
-enum { AWL_READ, AWL_WRITE };          /* directions, each with one slot (W3) */
-enum { AWL_BUDGET = 128 };             /* ready polls until a task must let the loop turn (W12) */
-enum { AWL_SCRATCH = 64 * 1024 };      /* the shared read buffer: the most that one read returns */
+enum { AWL_READ, AWL_WRITE };     /* directions, each with one slot (W3) */
+enum { AWL_BUDGET = 128 };        /* ready polls until a task must let the loop turn (W12) */
+enum { AWL_SCRATCH = 64 * 1024 }; /* the shared read buffer: the most that one read returns */
 
 struct awl_state;
 
@@ -21,10 +21,10 @@ struct awl_wakeable {
   struct awl_wakeable *next;
   bool queued;
   bool is_task;
-  int ref;         /* the task's table, or the function; LUA_NOREF when it is over */
-  lua_State *co;   /* tasks: the coroutine */
-  unsigned turn;   /* tasks: counts resumes, so that a wait of an earlier turn is known to be over */
-  unsigned noted;  /* references that boxes hold: they are no waits */
+  int ref;        /* the task's table, or the function; LUA_NOREF when it is over */
+  lua_State *co;  /* tasks: the coroutine */
+  unsigned turn;  /* tasks: counts resumes, so that a wait of an earlier turn is known to be over */
+  unsigned noted; /* references that boxes hold: they are no waits */
 };
 
 /* The task that parked in one direction of a box, and in which of its turns. */
@@ -43,18 +43,18 @@ struct awl_frame {
 struct awl_state {
   aw_reactor *reactor; /* NULL until something needs the loop */
   pid_t pid;
-  bool dead;           /* lua_close has come by */
-  lua_State *thread;   /* anchored, for releasing references outside any call */
-  lua_State *poll_L;   /* the coroutine whose poll is on the C stack; custom writers run on it */
+  bool dead;         /* lua_close has come by */
+  lua_State *thread; /* anchored, for releasing references outside any call */
+  lua_State *poll_L; /* the coroutine whose poll is on the C stack; custom writers run on it */
   struct awl_wakeable *ready, **ready_tail;
-  size_t nready, nfunctions; /* queued in all; of them functions */
+  size_t nready, nfunctions;    /* queued in all; of them functions */
   struct awl_wakeable *current; /* the task resumed last: the common case of finding a context */
   unsigned budget, depth;
-  bool force_turn;     /* a task ran out of budget */
-  bool stale;          /* a finished task may have left wakers in slots */
+  bool force_turn; /* a task ran out of budget */
+  bool stale;      /* a finished task may have left wakers in slots */
   struct awl_frame *frame;
-  int error_ref;       /* what Lua raised below a poll; raised again at the box */
-  int said_ref;        /* {message, code} of the last failure of a custom writer, with its number */
+  int error_ref; /* what Lua raised below a poll; raised again at the box */
+  int said_ref;  /* {message, code} of the last failure of a custom writer, with its number */
   ssize_t said_code;
   int methods_ref, tasks_ref, live_ref, sources_ref;
   int custom_ref, handler_ref;
@@ -78,18 +78,19 @@ struct awl_box {
 };
 
 /* state.c */
-extern const char awl_state_key; /* its address is the registry key */
-struct awl_state *awl_state_open(lua_State *L);       /* creates it, leaves it on the stack */
-struct awl_state *awl_state_of(lua_State *L);         /* from upvalue 1 */
+extern const char awl_state_key;                                             /* its address is the registry key */
+struct awl_state *awl_state_open(lua_State *L);                              /* creates it, leaves it on the stack */
+struct awl_state *awl_state_of(lua_State *L);                                /* from upvalue 1 */
 aw_reactor *awl_reactor(lua_State *L, struct awl_state *st, const char *op); /* raises when it cannot be had */
 void awl_add_functions(lua_State *L, const luaL_Reg *functions);             /* into the table on top, state upvalue */
 int awl_new_metatable(lua_State *L, const char *name, const luaL_Reg *methods); /* returns its reference */
 void awl_set_metatable(lua_State *L, int ref);
 
 /* errors.c */
-int awl_raise(lua_State *L, const char *op, const char *fmt, ...); /* positioned at the caller of the library */
-int awl_arg_error(lua_State *L, const char *op, int arg, const char *name, const char *fmt, ...);
-int awl_type_error(lua_State *L, const char *op, int index, int arg, const char *name, const char *expected);
+_Noreturn int awl_raise(lua_State *L, const char *op, const char *fmt,
+                        ...); /* positioned at the caller of the library */
+_Noreturn int awl_arg_error(lua_State *L, const char *op, int arg, const char *name, const char *fmt, ...);
+_Noreturn int awl_type_error(lua_State *L, const char *op, int index, int arg, const char *name, const char *expected);
 int awl_fail(lua_State *L, ssize_t code); /* pushes nil, message, code */
 int awl_status(lua_State *L, int rc);     /* true, false or the triple */
 const char *awl_check_string(lua_State *L, const char *op, int index, int arg, const char *name, size_t *len);
@@ -101,8 +102,8 @@ void awl_where(lua_State *L, char *text, size_t size);
 /* task.c */
 aw_waker *awl_context(lua_State *L, struct awl_state *st, const char *op); /* raises outside a task; may be NULL */
 struct awl_wakeable *awl_current_task(lua_State *L, struct awl_state *st); /* NULL when L is no task */
-void awl_note(struct awl_parked *at, struct awl_wakeable *who); /* who may be NULL */
-bool awl_spend(struct awl_state *st);       /* false: out of budget, the task is woken again */
+void awl_note(struct awl_parked *at, struct awl_wakeable *who);            /* who may be NULL */
+bool awl_spend(struct awl_state *st);                         /* false: out of budget, the task is woken again */
 void awl_drain_functions(lua_State *L, struct awl_state *st); /* calls woken functions; never below a poll */
 void awl_release(struct awl_wakeable *who);
 extern const luaL_Reg awl_task_functions[], awl_task_methods[];
@@ -141,10 +142,10 @@ bool awl_canceled(lua_State *L, int index, int dir);
 
 extern const luaL_Reg awl_write_methods[], awl_read_methods[], awl_memory_functions[], awl_memory_methods[],
     awl_wrap_functions[], awl_wrap_methods[], awl_net_functions[], awl_net_methods[], awl_socket_methods[],
-    awl_resolve_functions[], awl_resolve_methods[], awl_copy_functions[], awl_copy_methods[], awl_timer_functions[], awl_timer_methods[],
-    awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[];
+    awl_resolve_functions[], awl_resolve_methods[], awl_copy_functions[], awl_copy_methods[], awl_timer_functions[],
+    awl_timer_methods[], awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[];
 
-int awl_custom_call(lua_State *L);    /* the protected body of a custom poll */
+int awl_custom_call(lua_State *L); /* the protected body of a custom poll */
 int awl_error_handler(lua_State *L);
 
 /* resolve.c: the address that number 'at' of a look-up gave */

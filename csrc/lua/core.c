@@ -44,7 +44,7 @@ static int l_is_box(lua_State *L) {
 /* core.fail(code): nil, message, code of a code by its name */
 static int l_fail(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-#define CASE(id, text) \
+#define CASE(id, text)                                                                                                 \
   if (strcmp(name, #id) == 0) return awl_fail(L, UV_##id);
   UV_ERRNO_MAP(CASE)
 #undef CASE
@@ -52,8 +52,10 @@ static int l_fail(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"library", l_library}, {"is_library", l_is_library}, {"raise", l_raise}, {"arg_error", l_arg_error},
-    {"is_box", l_is_box},   {"fail", l_fail},   {NULL, NULL},
+    {"library", l_library}, {"is_library", l_is_library},
+    {"raise", l_raise},     {"arg_error", l_arg_error},
+    {"is_box", l_is_box},   {"fail", l_fail},
+    {NULL, NULL},
 };
 
 static int anchored(lua_State *L, lua_CFunction f) {
@@ -62,8 +64,9 @@ static int anchored(lua_State *L, lua_CFunction f) {
 }
 
 static void make_box_metatable(lua_State *L, struct awl_state *st) {
-  static const luaL_Reg *const groups[] = {awl_box_methods,  awl_write_methods, awl_read_methods,    awl_memory_methods,
-                                           awl_wrap_methods, awl_net_methods,   awl_socket_methods, awl_deadline_methods};
+  static const luaL_Reg *const groups[] = {awl_box_methods,    awl_write_methods,   awl_read_methods,
+                                           awl_memory_methods, awl_wrap_methods,    awl_net_methods,
+                                           awl_socket_methods, awl_deadline_methods};
   lua_rawgeti(L, LUA_REGISTRYINDEX, st->methods_ref);
   for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) awl_add_functions(L, groups[i]);
   st->meta_box_ref = awl_new_metatable(L, "stream", awl_box_meta);
@@ -74,10 +77,10 @@ static void make_box_metatable(lua_State *L, struct awl_state *st) {
 }
 
 int luaopen_asyncwrite_core(lua_State *L) {
-  static const luaL_Reg *const groups[] = {functions,           awl_task_functions, awl_waker_functions,
-                                           awl_memory_functions, awl_wrap_functions, awl_custom_functions,
-                                           awl_net_functions,   awl_resolve_functions, awl_copy_functions,
-                                           awl_timer_functions, awl_encode_functions};
+  static const luaL_Reg *const groups[] = {
+      functions,          awl_task_functions,   awl_waker_functions, awl_memory_functions,
+      awl_wrap_functions, awl_custom_functions, awl_net_functions,   awl_resolve_functions,
+      awl_copy_functions, awl_timer_functions,  awl_encode_functions};
   struct awl_state *st = awl_state_open(L);
   if (st->meta_box_ref == 0) {
     make_box_metatable(L, st);

@@ -30,7 +30,7 @@ struct call {
 static struct custom *of_reader(aw_reader *r) { return (struct custom *)((char *)r - offsetof(struct custom, r)); }
 
 static ssize_t code_of(const char *name) {
-#define CODE(id, text) \
+#define CODE(id, text)                                                                                                 \
   if (strcmp(name, #id) == 0) return UV_##id;
   UV_ERRNO_MAP(CODE)
 #undef CODE
@@ -72,7 +72,8 @@ static ssize_t data(lua_State *L, const struct call *c) {
   if (lua_type(L, 2) != LUA_TSTRING) return wrong(L, c, "a string");
   const char *s = lua_tolstring(L, 2, &len);
   if (len > c->len)
-    return luaL_error(L, "custom: %s returned %f bytes of at most %f", c->function, (lua_Number)len, (lua_Number)c->len);
+    return luaL_error(L, "custom: %s returned %f bytes of at most %f", c->function, (lua_Number)len,
+                      (lua_Number)c->len);
   memcpy(c->base, s, len);
   return (ssize_t)len;
 }
@@ -199,10 +200,10 @@ static void destroy(aw_writer *w) { release((struct custom *)w); }
 
 static void destroy_reader(aw_reader *r) { release(of_reader(r)); }
 
-#define WRITER_TYPE(is_vectored)                                                                         \
-  {                                                                                                      \
-    .name = "custom", .vectored = is_vectored, .poll_write = poll_write, .poll_flush = poll_flush,       \
-    .poll_shutdown = poll_shutdown, .describe = describe, .destroy = destroy,                            \
+#define WRITER_TYPE(is_vectored)                                                                                       \
+  {                                                                                                                    \
+    .name = "custom", .vectored = is_vectored, .poll_write = poll_write, .poll_flush = poll_flush,                     \
+    .poll_shutdown = poll_shutdown, .describe = describe, .destroy = destroy,                                          \
   }
 
 static const aw_writer_type plain_type = WRITER_TYPE(AW_VECTORED_NO), vectored_type = WRITER_TYPE(AW_VECTORED_YES);
@@ -227,7 +228,8 @@ static bool has(lua_State *L, const char *name) {
 static int l_custom(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
   if (!lua_istable(L, 1)) awl_type_error(L, "custom", 1, 1, "methods", "table");
-  bool vectored = has(L, "poll_write_vectored"), writer = has(L, "poll_write") || vectored, reader = has(L, "poll_read");
+  bool vectored = has(L, "poll_write_vectored"), writer = has(L, "poll_write") || vectored,
+       reader = has(L, "poll_read");
   has(L, "poll_flush"), has(L, "poll_shutdown"), has(L, "close");
   if (!writer && !reader) awl_arg_error(L, "custom", 1, "methods", "it has neither poll_write nor poll_read");
   struct awl_box *b = awl_push_box(L);

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct awl_state *state_in_registry(lua_State *L) {
@@ -85,7 +86,8 @@ int awl_raise(lua_State *L, const char *op, const char *fmt, ...) {
   lua_pushvfstring(L, fmt, args);
   va_end(args);
   lua_concat(L, 3);
-  return lua_error(L);
+  lua_error(L);
+  abort();
 }
 
 int awl_arg_error(lua_State *L, const char *op, int arg, const char *name, const char *fmt, ...) {
@@ -98,12 +100,13 @@ int awl_arg_error(lua_State *L, const char *op, int arg, const char *name, const
   va_end(args);
   lua_pushliteral(L, ")");
   lua_concat(L, 4);
-  return lua_error(L);
+  lua_error(L);
+  abort();
 }
 
 int awl_type_error(lua_State *L, const char *op, int index, int arg, const char *name, const char *expected) {
   const char *got = lua_isnone(L, index) ? "no value" : luaL_typename(L, index);
-  return awl_arg_error(L, op, arg, name, "%s expected, got %s", expected, got);
+  awl_arg_error(L, op, arg, name, "%s expected, got %s", expected, got);
 }
 
 /* What a custom writer said of this failure; pushes message and code, once. */

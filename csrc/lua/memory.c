@@ -133,12 +133,6 @@ const luaL_Reg awl_memory_functions[] = {
 };
 
 const luaL_Reg awl_memory_methods[] = {
-    {"contents", w_contents},
-    {"take", w_take},
-    {"position", w_position},
-    {"set_position", w_set_position},
-    {"remaining", w_remaining},
-    {"chunk", w_chunk},
-    {"advance", w_advance},
-    {NULL, NULL},
+    {"contents", w_contents},   {"take", w_take},   {"position", w_position}, {"set_position", w_set_position},
+    {"remaining", w_remaining}, {"chunk", w_chunk}, {"advance", w_advance},   {NULL, NULL},
 };

@@ -116,9 +116,10 @@ static int w_poll_accept(lua_State *L) {
 }
 
 const luaL_Reg awl_net_functions[] = {
-    {"tcp_connect", l_tcp_connect}, {"tcp_listen", l_tcp_listen}, {"unix_connect", l_unix_connect},
-    {"unix_listen", l_unix_listen}, {"unix_pair", l_unix_pair},   {"pipe_pair", l_pipe_pair},
-    {"pipe_open", l_pipe_open},     {NULL, NULL},
+    {"tcp_connect", l_tcp_connect},   {"tcp_listen", l_tcp_listen},
+    {"unix_connect", l_unix_connect}, {"unix_listen", l_unix_listen},
+    {"unix_pair", l_unix_pair},       {"pipe_pair", l_pipe_pair},
+    {"pipe_open", l_pipe_open},       {NULL, NULL},
 };
 
 const luaL_Reg awl_net_methods[] = {{"poll_connect", w_poll_connect}, {"poll_accept", w_poll_accept}, {NULL, NULL}};

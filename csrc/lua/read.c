@@ -97,10 +97,6 @@ static int w_consume(lua_State *L) {
 }
 
 const luaL_Reg awl_read_methods[] = {
-    {"poll_read", w_poll_read},
-    {"try_read", w_try_read},
-    {"poll_read_until", w_poll_read_until},
-    {"poll_fill_buf", w_poll_fill_buf},
-    {"consume", w_consume},
-    {NULL, NULL},
+    {"poll_read", w_poll_read},         {"try_read", w_try_read}, {"poll_read_until", w_poll_read_until},
+    {"poll_fill_buf", w_poll_fill_buf}, {"consume", w_consume},   {NULL, NULL},
 };

@@ -107,7 +107,8 @@ static int w_nodelay(lua_State *L) {
   return 1;
 }
 
-/* set_keepalive(on [, idle [, interval [, count]]]): seconds and probes; what is left out stays as the system has it. */
+/* set_keepalive(on [, idle [, interval [, count]]]): seconds and probes; what is left out stays as the system has it.
+ */
 static int w_set_keepalive(lua_State *L) {
   static const int options[] = {TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT};
   static const char *const names[] = {"idle", "interval", "count"};

@@ -8,7 +8,9 @@
 
 const char awl_state_key = 0;
 
-struct awl_state *awl_state_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
+struct awl_state *awl_state_of(lua_State *L) {
+  return lua_touserdata(L, lua_upvalueindex(1));
+}
 
 static int state_gc(lua_State *L) {
   struct awl_state *st = lua_touserdata(L, 1);

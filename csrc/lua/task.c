@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tasks as C sees them: a waker per coroutine, the ready list, and the context of a poll. Coroutines are resumed in Lua. */
+/* Tasks as C sees them: a waker per coroutine, the ready list, and the context of a poll. Coroutines are resumed in
+ * Lua. */
 #include "lua/awl.h"
 
 #include <stdio.h>
@@ -77,8 +78,9 @@ aw_waker *awl_context(lua_State *L, struct awl_state *st, const char *op) {
   }
   struct awl_wakeable *who = awl_current_task(L, st);
   if (who == NULL)
-    awl_raise(L, op, st->current ? "not in the context of a task (a coroutine nested in a task is not the task)"
-                                 : "not in the context of a task");
+    awl_raise(L, op,
+              st->current ? "not in the context of a task (a coroutine nested in a task is not the task)"
+                          : "not in the context of a task");
   return &who->waker;
 }
 
@@ -105,7 +107,8 @@ bool awl_spend(struct awl_state *st) {
   return false;
 }
 
-/* A function woken by a waker runs as soon as no poll is on the C stack. Its errors are nobody's: they are warned of. */
+/* A function woken by a waker runs as soon as no poll is on the C stack. Its errors are nobody's: they are warned of.
+ */
 static void call_function(lua_State *L, struct awl_wakeable *who) {
   if (!lua_checkstack(L, 4)) return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, who->ref);
@@ -303,11 +306,16 @@ static int l_now(lua_State *L) {
 }
 
 const luaL_Reg awl_task_functions[] = {
-    {"waker", l_waker},       {"task", l_task},
-    {"next_ready", l_next_ready}, {"coop", l_coop},
-    {"can_wait", l_can_wait}, {"turn", l_turn},
-    {"pending", l_pending},   {"backend_fd", l_backend_fd},
-    {"backend_timeout", l_backend_timeout}, {"now", l_now},
+    {"waker", l_waker},
+    {"task", l_task},
+    {"next_ready", l_next_ready},
+    {"coop", l_coop},
+    {"can_wait", l_can_wait},
+    {"turn", l_turn},
+    {"pending", l_pending},
+    {"backend_fd", l_backend_fd},
+    {"backend_timeout", l_backend_timeout},
+    {"now", l_now},
     {NULL, NULL},
 };
 

@@ -87,5 +87,8 @@ const luaL_Reg awl_waker_functions[] = {
 };
 
 const luaL_Reg awl_waker_methods[] = {
-    {"wake", w_wake}, {"will_wake", w_will_wake}, {"__gc", w_gc}, {NULL, NULL},
+    {"wake", w_wake},
+    {"will_wake", w_will_wake},
+    {"__gc", w_gc},
+    {NULL, NULL},
 };

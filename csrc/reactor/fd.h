@@ -12,16 +12,16 @@ struct aw_fd {
   struct aw_fd *prev, *next; /* in the reactor's list, from the first wait on */
   uv_poll_t *poll;           /* NULL until something had to wait; freed in its close callback */
   int fd;
-  int armed;     /* UV_READABLE | UV_WRITABLE as told to libuv; stays on while wakes are wanted */
+  int armed;       /* UV_READABLE | UV_WRITABLE as told to libuv; stays on while wakes are wanted */
   bool blocked[2]; /* the last call would have blocked or came back short: wait before the next one (P10) */
-  int error[2];  /* latched: every later call in this direction fails alike */
+  int error[2];    /* latched: every later call in this direction fails alike */
   bool socket;
   aw_waker *slot[2];
 };
 
 void aw_fd_init(struct aw_fd *io, aw_reactor *reactor, int fd, bool socket);
-void aw_fd_close(struct aw_fd *io);  /* wakes nobody; closes the descriptor */
-void aw_fd_detach(struct aw_fd *io); /* the reactor goes: later waits fail with UV_ECANCELED */
+void aw_fd_close(struct aw_fd *io);                         /* wakes nobody; closes the descriptor */
+void aw_fd_detach(struct aw_fd *io);                        /* the reactor goes: later waits fail with UV_ECANCELED */
 void aw_fd_forget(struct aw_fd *io, enum aw_direction dir); /* nobody waits in that direction any more */
 void aw_fd_sweep(struct aw_fd *io);                         /* forgets dead wakers */
 

@@ -13,10 +13,10 @@ struct aw_reactor {
   uv_timer_t *tick; /* armed for the earliest timer; lives on the loop, freed in its close callback */
   bool running;
   pid_t pid;
-  struct aw_fd *fds;   /* every descriptor that ever had to wait */
-  size_t parked;       /* directions of fds with a waker */
-  size_t requests;     /* look-ups in flight */
-  aw_timer **heap;     /* binary heap by due time */
+  struct aw_fd *fds; /* every descriptor that ever had to wait */
+  size_t parked;     /* directions of fds with a waker */
+  size_t requests;   /* look-ups in flight */
+  aw_timer **heap;   /* binary heap by due time */
   size_t timers, heap_size;
 };
 

@@ -11,7 +11,9 @@
 
 enum { READ_HALF = 1 << AW_READ, WRITE_HALF = 1 << AW_WRITE };
 
-struct aw_fd_stream *aw_fd_stream_of_writer(const aw_writer *w) { return (struct aw_fd_stream *)(uintptr_t)w; }
+struct aw_fd_stream *aw_fd_stream_of_writer(const aw_writer *w) {
+  return (struct aw_fd_stream *)(uintptr_t)w;
+}
 
 struct aw_fd_stream *aw_fd_stream_of_reader(const aw_reader *r) {
   return (struct aw_fd_stream *)((uintptr_t)r - offsetof(struct aw_fd_stream, r));

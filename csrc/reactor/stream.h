@@ -9,16 +9,17 @@ struct aw_fd_stream {
   aw_writer w;
   aw_reader r;
   struct aw_fd io;
-  unsigned halves;    /* still alive: bit AW_READ, bit AW_WRITE */
+  unsigned halves; /* still alive: bit AW_READ, bit AW_WRITE */
   bool connecting;
-  int saved_flags;    /* of a descriptor whose open file is shared: put back at close; -1: nothing to put back */
+  int saved_flags; /* of a descriptor whose open file is shared: put back at close; -1: nothing to put back */
 };
 
 /* Takes fd over, also when it fails (then it is closed). A NULL type: that half does not exist. */
 int aw_fd_stream_new(aw_stream *out, aw_reactor *reactor, int fd, bool socket, const aw_writer_type *wt,
                      const aw_reader_type *rt);
 
-void aw_fd_stream_close(struct aw_fd_stream *self); /* the descriptor goes, the halves stay: writes fail with UV_EPIPE */
+void aw_fd_stream_close(
+    struct aw_fd_stream *self); /* the descriptor goes, the halves stay: writes fail with UV_EPIPE */
 
 struct aw_fd_stream *aw_fd_stream_of_writer(const aw_writer *w);
 struct aw_fd_stream *aw_fd_stream_of_reader(const aw_reader *r);

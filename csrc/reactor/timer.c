@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Timers: a heap of due times behind one uv timer. Every deadline and sleep goes through here, so that one clock rules. */
+/* Timers: a heap of due times behind one uv timer. Every deadline and sleep goes through here, so that one clock rules.
+ */
 #include "reactor/reactor.h"
 
 #include <stdlib.h>

@@ -17,7 +17,8 @@ static void describe_name(int fd, const char *name, char *text, size_t size) {
   for (int own = 0; own < 2; own++) {
     socklen_t len = sizeof addr;
     int rc = own ? getsockname(fd, (struct sockaddr *)&addr, &len) : getpeername(fd, (struct sockaddr *)&addr, &len);
-    size_t n = rc == 0 && len > offsetof(struct sockaddr_un, sun_path) ? len - offsetof(struct sockaddr_un, sun_path) : 0;
+    size_t n =
+        rc == 0 && len > offsetof(struct sockaddr_un, sun_path) ? len - offsetof(struct sockaddr_un, sun_path) : 0;
     if (n == 0) continue;
     bool abstract = addr.sun_path[0] == '\0';
     if (abstract) snprintf(text, size, "%s @%.*s", name, (int)n - 1, addr.sun_path + 1);
