@@ -204,7 +204,7 @@ lint-clang:
 	@$(CLANG) $(LANGUAGE) $(WARNINGS) -Werror -fsyntax-only $(C_ALL)
 lint-cppcheck:
 	@echo '  cppcheck'
-	@cppcheck -q --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 --library=spec/support/cppcheck.cfg -Icsrc $(wildcard csrc/*/*.c)
+	@cppcheck -q --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -Icsrc $(wildcard csrc/*/*.c)
 
 format: deps-lint
 	@clang-format -i $(C_ALL) $(H_ALL)

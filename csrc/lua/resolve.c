@@ -61,8 +61,9 @@ const struct sockaddr *awl_check_address(lua_State *L, const char *op, int index
   struct lookup *self = lua_touserdata(L, index);
   const struct addrinfo *a = self ? self->list : NULL;
   while (a && --at > 0) a = a->ai_next;
-  if (a == NULL) awl_raise(L, op, "no such address");
-  return a->ai_addr;
+  if (a) return a->ai_addr;
+  awl_raise(L, op, "no such address");
+  return NULL;
 }
 
 const luaL_Reg awl_resolve_functions[] = {{"resolve", l_resolve}, {NULL, NULL}};

@@ -190,9 +190,9 @@ static int w_write_all_vectored_step(lua_State *L) {
 static aw_writer *check_cursor(lua_State *L, const char *op) {
   struct awl_box *b = awl_to_box(L, 2);
   size_t len;
-  if (b == NULL || b->closed || b->w == NULL || aw_cursor_data(b->w, &len) == NULL)
-    awl_type_error(L, op, 2, 1, "buf", "cursor");
-  return b->w;
+  if (b && !b->closed && b->w && aw_cursor_data(b->w, &len)) return b->w;
+  awl_type_error(L, op, 2, 1, "buf", "cursor");
+  return NULL;
 }
 
 /* poll_write_buf(cursor): one attempt with what the cursor has left; advances it by what was taken (A5). */
