@@ -115,7 +115,12 @@ extern const luaL_Reg awl_waker_functions[], awl_waker_methods[];
 /* box.c */
 struct awl_box *awl_push_box(lua_State *L);          /* empty and closed: made before what goes in, which may fail */
 void awl_fill_box(struct awl_box *b, aw_stream s);   /* opens it */
-struct awl_box *awl_to_box(lua_State *L, int index); /* NULL: not a box */
+extern const char awl_box_magic;
+/* NULL: not a box. The size tells a userdata that is large enough to hold the magic from a light or foreign one. */
+static inline struct awl_box *awl_to_box(lua_State *L, int index) {
+  struct awl_box *b = lua_touserdata(L, index);
+  return b && lua_rawlen(L, index) == sizeof *b && b->magic == &awl_box_magic ? b : NULL;
+}
 struct awl_box *awl_check_box(lua_State *L, const char *op, int index, int arg, const char *name); /* open, not moved */
 struct awl_box *awl_check_writer(lua_State *L, const char *op, int index, int arg, const char *name);
 struct awl_box *awl_check_reader(lua_State *L, const char *op, int index, int arg, const char *name);
@@ -133,10 +138,42 @@ struct awl_poll {
   int early; /* AW_PENDING when the budget is spent: the poll is skipped; else 0 */
 };
 aw_waker *awl_check_pollable(lua_State *L, struct awl_box *b, int dir, const char *op); /* what begin raises */
-struct awl_poll awl_begin(lua_State *L, struct awl_box *b, int dir, const char *op, bool trying);
+void awl_begin_other(lua_State *L, struct awl_poll *p, const char *op, bool trying);
 ssize_t awl_leave(struct awl_poll *p, ssize_t result);
 void awl_settle(lua_State *L, struct awl_state *st); /* raises what Lua raised below; runs woken functions */
-ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result); /* leave and settle */
+
+/* The common case, a task polling a box that is its own, is kept free of calls: it runs for every 64 bytes written. */
+static inline struct awl_poll awl_begin(lua_State *L, struct awl_box *b, int dir, const char *op, bool trying) {
+  struct awl_state *st = b->st;
+  struct awl_wakeable *me = st->current;
+  struct awl_poll p = {.box = b, .dir = dir, .outer_L = st->poll_L};
+  if (me && me->co == L && st->budget > 0 && !trying && !st->frame && !b->busy && !b->parked[dir].who) {
+    st->budget--;
+    p.waker = &me->waker;
+    p.task = me;
+  } else {
+    awl_begin_other(L, &p, op, trying);
+  }
+  b->busy = true;
+  st->depth++;
+  st->poll_L = L;
+  return p;
+}
+
+static inline ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result) {
+  struct awl_box *b = p->box;
+  struct awl_state *st = b->st;
+  if (result < 0 || b->close_later || b->parked[p->dir].who || st->error_ref != LUA_NOREF || st->nfunctions > 0) {
+    result = awl_leave(p, result);
+    awl_settle(L, st);
+    return result;
+  }
+  st->poll_L = p->outer_L;
+  st->depth--;
+  b->busy = false;
+  return result;
+}
+
 /* The box was closed while the calling task waited on it: the poll is to return ECANCELED. */
 bool awl_canceled(lua_State *L, int index, int dir);
 

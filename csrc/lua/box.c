@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char magic = 0;
+const char awl_box_magic = 0;
 
 struct awl_box *awl_push_box(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
   struct awl_box *b = lua_newuserdatauv(L, sizeof *b, 0);
-  *b = (struct awl_box){.magic = &magic, .st = st, .closed = true};
+  *b = (struct awl_box){.magic = &awl_box_magic, .st = st, .closed = true};
   awl_set_metatable(L, st->meta_box_ref);
   awl_where(L, b->where, sizeof b->where);
   return b;
@@ -19,11 +19,6 @@ struct awl_box *awl_push_box(lua_State *L) {
 void awl_fill_box(struct awl_box *b, aw_stream s) {
   b->w = s.w, b->r = s.r;
   b->closed = false;
-}
-
-struct awl_box *awl_to_box(lua_State *L, int index) {
-  struct awl_box *b = lua_touserdata(L, index);
-  return b && lua_rawlen(L, index) == sizeof *b && b->magic == &magic ? b : NULL;
 }
 
 struct awl_box *awl_check_box(lua_State *L, const char *op, int index, int arg, const char *name) {

@@ -137,9 +137,9 @@ int awl_status(lua_State *L, int rc) {
 }
 
 const char *awl_check_string(lua_State *L, const char *op, int index, int arg, const char *name, size_t *len) {
-  int type = lua_type(L, index);
-  if (type != LUA_TSTRING && type != LUA_TNUMBER) awl_type_error(L, op, index, arg, name, "string");
-  return lua_tolstring(L, index, len);
+  const char *s = lua_tolstring(L, index, len); /* numbers too, as io.write takes them */
+  if (s == NULL) awl_type_error(L, op, index, arg, name, "string");
+  return s;
 }
 
 size_t awl_check_size(lua_State *L, const char *op, int index, int arg, const char *name, size_t min, size_t max) {

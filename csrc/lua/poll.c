@@ -15,24 +15,17 @@ aw_waker *awl_check_pollable(lua_State *L, struct awl_box *b, int dir, const cha
   return waker;
 }
 
-struct awl_poll awl_begin(lua_State *L, struct awl_box *b, int dir, const char *op, bool trying) {
-  struct awl_state *st = b->st;
-  struct awl_poll p = {.box = b, .dir = dir};
-  if (!trying) {
-    p.waker = awl_check_pollable(L, b, dir, op);
-    p.task = st->frame ? NULL : (struct awl_wakeable *)p.waker;
-    if (!awl_spend(st)) {
-      p.waker->type->wake(p.waker);
-      p.early = AW_PENDING;
-    }
-  } else if (b->busy) {
-    awl_raise(L, op, "it is being polled already");
+void awl_begin_other(lua_State *L, struct awl_poll *p, const char *op, bool trying) {
+  struct awl_state *st = p->box->st;
+  if (trying) {
+    if (p->box->busy) awl_raise(L, op, "it is being polled already");
+    return;
   }
-  b->busy = true;
-  st->depth++;
-  p.outer_L = st->poll_L;
-  st->poll_L = L;
-  return p;
+  p->waker = awl_check_pollable(L, p->box, p->dir, op);
+  p->task = st->frame ? NULL : (struct awl_wakeable *)p->waker;
+  if (awl_spend(st)) return;
+  p->waker->type->wake(p->waker);
+  p->early = AW_PENDING;
 }
 
 ssize_t awl_leave(struct awl_poll *p, ssize_t result) {
@@ -61,12 +54,6 @@ void awl_settle(lua_State *L, struct awl_state *st) {
     lua_error(L);
   }
   if (st->depth == 0) awl_drain_functions(L, st);
-}
-
-ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result) {
-  result = awl_leave(p, result);
-  awl_settle(L, p->box->st);
-  return result;
 }
 
 bool awl_canceled(lua_State *L, int index, int dir) {

@@ -47,8 +47,11 @@ static uv_buf_t check_range(lua_State *L, const char *op) {
 }
 
 static int w_poll_write(lua_State *L) {
-  if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
-  struct awl_box *b = awl_check_writer(L, "poll_write", 1, 0, "self");
+  struct awl_box *b = awl_to_box(L, 1);
+  if (b == NULL || b->w == NULL) {
+    if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
+    b = awl_check_writer(L, "poll_write", 1, 0, "self");
+  }
   uv_buf_t buf = check_range(L, "poll_write");
   return push_count(L, write_bufs(L, b, "poll_write", false, &buf, 1));
 }
@@ -150,15 +153,19 @@ static int w_write_all_step(lua_State *L) {
   int top = lua_gettop(L);
   size_t done = (size_t)lua_tointeger(L, 2), skip = done;
   uv_buf_t bufs[64];
-  if (awl_canceled(L, 1, AWL_WRITE)) return push_step(L, done, UV_ECANCELED);
-  struct awl_box *b = awl_check_writer(L, op, 1, 0, "self");
-  for (int i = 3; i <= top && done == 0; i++) awl_check_string(L, op, i, i - 2, "s", NULL);
+  struct awl_box *b = awl_to_box(L, 1);
+  if (b == NULL || b->w == NULL) {
+    if (awl_canceled(L, 1, AWL_WRITE)) return push_step(L, done, UV_ECANCELED);
+    b = awl_check_writer(L, op, 1, 0, "self");
+  }
   if (top < 3) awl_type_error(L, op, 3, 1, "s", "string");
+  if (top > 66 && done == 0) /* more than fit at once: none is written before all are checked */
+    for (int i = 3; i <= top; i++) awl_check_string(L, op, i, i - 2, "s", NULL);
   for (int i = 3; i <= top;) {
     unsigned n = 0;
     for (; i <= top && n < 64; i++) {
       size_t len;
-      const char *s = lua_tolstring(L, i, &len);
+      const char *s = awl_check_string(L, op, i, i - 2, "s", &len);
       size_t cut = skip < len ? skip : len;
       skip -= cut;
       if (cut < len) bufs[n++] = (uv_buf_t){.base = (char *)(uintptr_t)s + cut, .len = len - cut};

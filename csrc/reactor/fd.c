@@ -16,7 +16,7 @@ static const int event_of[2] = {[AW_READ] = UV_READABLE, [AW_WRITE] = UV_WRITABL
 
 static int arm(struct aw_fd *io, int events);
 
-static void wake(struct aw_fd *io, enum aw_direction dir) {
+static void wake(struct aw_fd *io, int dir) {
   io->blocked[dir] = false;
   if (io->slot[dir] == NULL) return;
   io->reactor->parked--;
@@ -71,7 +71,7 @@ static int open_poll(struct aw_fd *io) {
   return 0;
 }
 
-int aw_fd_wait(struct aw_fd *io, enum aw_direction dir, aw_waker *waker) {
+int aw_fd_wait(struct aw_fd *io, int dir, aw_waker *waker) {
   io->blocked[dir] = true;
   if (waker == NULL) return AW_PENDING;
   int rc = open_poll(io);
@@ -148,7 +148,7 @@ ssize_t aw_fd_read(struct aw_fd *io, aw_waker *waker, char *base, size_t len) {
   return rc;
 }
 
-void aw_fd_forget(struct aw_fd *io, enum aw_direction dir) {
+void aw_fd_forget(struct aw_fd *io, int dir) {
   if (io->slot[dir] == NULL) return;
   if (io->reactor) io->reactor->parked--;
   aw_slot_clear(&io->slot[dir]);

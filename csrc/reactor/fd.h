@@ -5,7 +5,7 @@
 
 #include "asyncwrite.h"
 
-enum aw_direction { AW_READ, AW_WRITE };
+enum { AW_READ, AW_WRITE }; /* directions */
 
 struct aw_fd {
   aw_reactor *reactor;
@@ -22,13 +22,13 @@ struct aw_fd {
 void aw_fd_init(struct aw_fd *io, aw_reactor *reactor, int fd, bool socket);
 void aw_fd_close(struct aw_fd *io);                         /* wakes nobody; closes the descriptor */
 void aw_fd_detach(struct aw_fd *io);                        /* the reactor goes: later waits fail with UV_ECANCELED */
-void aw_fd_forget(struct aw_fd *io, enum aw_direction dir); /* nobody waits in that direction any more */
+void aw_fd_forget(struct aw_fd *io, int dir); /* nobody waits in that direction any more */
 void aw_fd_sweep(struct aw_fd *io);                         /* forgets dead wakers */
 
 ssize_t aw_fd_write(struct aw_fd *io, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs);
 ssize_t aw_fd_read(struct aw_fd *io, aw_waker *waker, char *base, size_t len);
 
 /* Parks waker until fd is ready in that direction. AW_PENDING, or why it cannot wait. */
-int aw_fd_wait(struct aw_fd *io, enum aw_direction dir, aw_waker *waker);
+int aw_fd_wait(struct aw_fd *io, int dir, aw_waker *waker);
 
 #endif

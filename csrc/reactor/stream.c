@@ -24,7 +24,7 @@ void aw_fd_stream_close(struct aw_fd_stream *self) {
   aw_fd_close(&self->io);
 }
 
-static void drop_half(struct aw_fd_stream *self, enum aw_direction dir) {
+static void drop_half(struct aw_fd_stream *self, int dir) {
   self->halves &= ~(1u << dir);
   if (self->halves) {
     aw_fd_forget(&self->io, dir);
