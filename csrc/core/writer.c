@@ -24,6 +24,10 @@ void aw_writer_free(aw_writer *w) {
 
 ssize_t aw_poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs) {
   if (w->flags & SHUTTING) return UV_EPIPE;
+  if (nbufs == 1) {
+    ssize_t n = w->type->poll_write(w, waker, bufs, 1);
+    return n <= 0 || (size_t)n <= bufs->len ? n : AW_ECONTRACT;
+  }
   const uv_buf_t none = {.base = (char *)"", .len = 0};
   while (nbufs > 0 && bufs->len == 0) bufs++, nbufs--;
   if (nbufs == 0) bufs = &none, nbufs = 1;

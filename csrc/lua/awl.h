@@ -10,6 +10,7 @@
 
 enum { AWL_READ, AWL_WRITE };     /* directions, each with one slot (W3) */
 enum { AWL_BUDGET = 128 };        /* ready polls until a task must let the loop turn (W12) */
+enum { AWL_TURN_NS = 50000 };     /* nanoseconds in which the loop need not turn again for a task that is alone */
 enum { AWL_SCRATCH = 64 * 1024 }; /* the shared read buffer: the most that one read returns */
 
 struct awl_state;
@@ -51,6 +52,7 @@ struct awl_state {
   struct awl_wakeable *current; /* the task resumed last: the common case of finding a context */
   unsigned budget, depth;
   bool force_turn; /* a task ran out of budget */
+  uint64_t turned; /* when the loop turned last */
   bool stale;      /* a finished task may have left wakers in slots */
   struct awl_frame *frame;
   int error_ref; /* what Lua raised below a poll; raised again at the box */
@@ -113,8 +115,8 @@ int awl_push_waker(lua_State *L, struct awl_state *st, aw_waker *waker);
 extern const luaL_Reg awl_waker_functions[], awl_waker_methods[];
 
 /* box.c */
-struct awl_box *awl_push_box(lua_State *L);          /* empty and closed: made before what goes in, which may fail */
-void awl_fill_box(struct awl_box *b, aw_stream s);   /* opens it */
+struct awl_box *awl_push_box(lua_State *L);        /* empty and closed: made before what goes in, which may fail */
+void awl_fill_box(struct awl_box *b, aw_stream s); /* opens it */
 extern const char awl_box_magic;
 /* NULL: not a box. The size tells a userdata that is large enough to hold the magic from a light or foreign one. */
 static inline struct awl_box *awl_to_box(lua_State *L, int index) {
@@ -143,21 +145,24 @@ ssize_t awl_leave(struct awl_poll *p, ssize_t result);
 void awl_settle(lua_State *L, struct awl_state *st); /* raises what Lua raised below; runs woken functions */
 
 /* The common case, a task polling a box that is its own, is kept free of calls: it runs for every 64 bytes written. */
-static inline struct awl_poll awl_begin(lua_State *L, struct awl_box *b, int dir, const char *op, bool trying) {
+static inline void awl_begin(lua_State *L, struct awl_poll *p, struct awl_box *b, int dir, const char *op,
+                             bool trying) {
   struct awl_state *st = b->st;
   struct awl_wakeable *me = st->current;
-  struct awl_poll p = {.box = b, .dir = dir, .outer_L = st->poll_L};
+  p->box = b;
+  p->dir = dir;
+  p->outer_L = st->poll_L;
+  p->early = 0;
   if (me && me->co == L && st->budget > 0 && !trying && !st->frame && !b->busy && !b->parked[dir].who) {
     st->budget--;
-    p.waker = &me->waker;
-    p.task = me;
+    p->waker = &me->waker;
+    p->task = me;
   } else {
-    awl_begin_other(L, &p, op, trying);
+    awl_begin_other(L, p, op, trying);
   }
   b->busy = true;
   st->depth++;
   st->poll_L = L;
-  return p;
 }
 
 static inline ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result) {

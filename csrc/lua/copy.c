@@ -23,9 +23,11 @@ static int w_poll(lua_State *L) {
   struct awl_box *r = awl_check_reader(L, op, 2, 1, "r"), *w = awl_check_writer(L, op, 3, 2, "w");
   awl_check_pollable(L, r, AWL_READ, op);
   awl_check_pollable(L, w, AWL_WRITE, op);
-  struct awl_poll pr = awl_begin(L, r, AWL_READ, op, false);
+  struct awl_poll pr;
+  awl_begin(L, &pr, r, AWL_READ, op, false);
   r->busy = false; /* an echo: one box may be both ends */
-  struct awl_poll pw = awl_begin(L, w, AWL_WRITE, op, false);
+  struct awl_poll pw;
+  awl_begin(L, &pw, w, AWL_WRITE, op, false);
   r->busy = true;
   int early = pr.early ? pr.early : pw.early;
   int rc = early ? early : aw_poll_copy(*c, r->r, w->w, pr.waker);

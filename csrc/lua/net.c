@@ -98,7 +98,8 @@ static int w_poll_connect(lua_State *L) {
   if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
   struct awl_box *b = awl_check_writer(L, "connect", 1, 0, "self");
   if (aw_writer_fd(b->w) < 0 || b->w->inner) awl_arg_error(L, "connect", 0, "self", "not a socket");
-  struct awl_poll p = awl_begin(L, b, AWL_WRITE, "connect", false);
+  struct awl_poll p;
+  awl_begin(L, &p, b, AWL_WRITE, "connect", false);
   return awl_status(L, (int)awl_end(L, &p, p.early ? p.early : aw_poll_connect(b->w, p.waker)));
 }
 
@@ -107,7 +108,8 @@ static int w_poll_accept(lua_State *L) {
   if (awl_canceled(L, 1, AWL_READ)) return awl_fail(L, UV_ECANCELED);
   struct awl_box *b = awl_check_box(L, "poll_accept", 1, 0, "self");
   if (b->listener == NULL) awl_arg_error(L, "poll_accept", 0, "self", "not a listener");
-  struct awl_poll p = awl_begin(L, b, AWL_READ, "poll_accept", false);
+  struct awl_poll p;
+  awl_begin(L, &p, b, AWL_READ, "poll_accept", false);
   aw_stream s = {NULL, NULL};
   int rc = (int)awl_end(L, &p, p.early ? p.early : aw_poll_accept(b->listener, p.waker, &s));
   if (rc < 0) return awl_status(L, rc);

@@ -17,6 +17,7 @@ aw_waker *awl_check_pollable(lua_State *L, struct awl_box *b, int dir, const cha
 
 void awl_begin_other(lua_State *L, struct awl_poll *p, const char *op, bool trying) {
   struct awl_state *st = p->box->st;
+  p->waker = NULL, p->task = NULL;
   if (trying) {
     if (p->box->busy) awl_raise(L, op, "it is being polled already");
     return;

@@ -21,7 +21,8 @@ static int push_data(lua_State *L, ssize_t n, const char *data) {
 }
 
 static ssize_t read_into(lua_State *L, struct awl_box *b, const char *op, bool trying, char *base, size_t len) {
-  struct awl_poll p = awl_begin(L, b, AWL_READ, op, trying);
+  struct awl_poll p;
+  awl_begin(L, &p, b, AWL_READ, op, trying);
   return awl_end(L, &p, p.early ? p.early : aw_poll_read(b->r, p.waker, base, len));
 }
 
@@ -61,7 +62,8 @@ static int w_poll_read_until(lua_State *L) {
   bool line = lua_toboolean(L, 4);
   if (dlen == 0) awl_arg_error(L, op, 1, "delimiter", "it is empty");
   need_buffer(L, b, op);
-  struct awl_poll p = awl_begin(L, b, AWL_READ, op, false);
+  struct awl_poll p;
+  awl_begin(L, &p, b, AWL_READ, op, false);
   ssize_t n = p.early ? p.early : aw_buf_reader_poll_until(b->r, p.waker, delim, dlen, max, &data);
   n = awl_end(L, &p, n);
   if (n > 0 && b->closed) n = UV_ECANCELED;
@@ -81,7 +83,8 @@ static int w_poll_fill_buf(lua_State *L) {
   if (awl_canceled(L, 1, AWL_READ)) return awl_fail(L, UV_ECANCELED);
   struct awl_box *b = awl_check_reader(L, op, 1, 0, "self");
   need_buffer(L, b, op);
-  struct awl_poll p = awl_begin(L, b, AWL_READ, op, false);
+  struct awl_poll p;
+  awl_begin(L, &p, b, AWL_READ, op, false);
   ssize_t n = awl_end(L, &p, p.early ? p.early : aw_buf_reader_poll_fill(b->r, p.waker, &data));
   return push_data(L, b->closed && n > 0 ? UV_ECANCELED : n, data);
 }

@@ -97,8 +97,11 @@ void awl_note(struct awl_parked *at, struct awl_wakeable *who) {
   aw_waker_unref(&old->waker);
 }
 
+/* After AWL_BUDGET ready polls a task must let the others and the loop have a turn. While nobody else is ready and the
+ * loop turned a moment ago it may go on: a turn costs as much as dozens of buffered writes. */
 bool awl_spend(struct awl_state *st) {
   if (st->frame) return true;
+  if (st->budget == 0 && st->nready == 0 && uv_hrtime() - st->turned < AWL_TURN_NS) st->budget = AWL_BUDGET;
   if (st->budget > 0) {
     st->budget--;
     return true;
@@ -268,6 +271,7 @@ static int l_turn(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
   if (st->depth > 0) awl_raise(L, "turn", "the loop cannot turn inside a poll");
   st->force_turn = false;
+  st->turned = uv_hrtime();
   if (st->reactor == NULL) return 0;
   aw_reactor *reactor = awl_reactor(L, st, "turn");
   int rc = aw_reactor_turn(reactor, lua_toboolean(L, 1));

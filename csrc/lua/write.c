@@ -18,7 +18,8 @@ static int push_count(lua_State *L, ssize_t n) {
 
 static ssize_t write_bufs(lua_State *L, struct awl_box *b, const char *op, bool trying, const uv_buf_t *bufs,
                           unsigned n) {
-  struct awl_poll p = awl_begin(L, b, AWL_WRITE, op, trying);
+  struct awl_poll p;
+  awl_begin(L, &p, b, AWL_WRITE, op, trying);
   return awl_end(L, &p, p.early ? p.early : aw_poll_write(b->w, p.waker, bufs, n));
 }
 
@@ -48,12 +49,17 @@ static uv_buf_t check_range(lua_State *L, const char *op) {
 
 static int w_poll_write(lua_State *L) {
   struct awl_box *b = awl_to_box(L, 1);
-  if (b == NULL || b->w == NULL) {
+  uv_buf_t buf;
+  if (b && b->w && lua_gettop(L) == 2 && (buf.base = (char *)(uintptr_t)lua_tolstring(L, 2, &buf.len))) {
+    /* The common case of a whole string, kept short. */
+  } else {
     if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
     b = awl_check_writer(L, "poll_write", 1, 0, "self");
+    buf = check_range(L, "poll_write");
   }
-  uv_buf_t buf = check_range(L, "poll_write");
-  return push_count(L, write_bufs(L, b, "poll_write", false, &buf, 1));
+  struct awl_poll p;
+  awl_begin(L, &p, b, AWL_WRITE, "poll_write", false);
+  return push_count(L, awl_end(L, &p, p.early ? p.early : aw_poll_write(b->w, p.waker, &buf, 1)));
 }
 
 static int w_try_write(lua_State *L) {
@@ -68,8 +74,8 @@ static int w_try_write(lua_State *L) {
 static unsigned gather_list(lua_State *L, const char *op, size_t skip, uv_buf_t *bufs, bool *end) {
   unsigned n = 0;
   if (!lua_istable(L, 2)) awl_type_error(L, op, 2, 1, "list", "table");
-  luaL_checkstack(L, MAX_BUFS + 16, op);
   for (int i = 1;; i++) {
+    if (i % 16 == 1) luaL_checkstack(L, 20, op);
     lua_rawgeti(L, 2, i);
     *end = lua_isnil(L, -1);
     if (*end || n == MAX_BUFS) break;
@@ -104,14 +110,16 @@ static int w_poll_write_vectored(lua_State *L) {
 static int w_poll_flush(lua_State *L) {
   if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
   struct awl_box *b = awl_check_writer(L, "poll_flush", 1, 0, "self");
-  struct awl_poll p = awl_begin(L, b, AWL_WRITE, "poll_flush", false);
+  struct awl_poll p;
+  awl_begin(L, &p, b, AWL_WRITE, "poll_flush", false);
   return awl_status(L, (int)awl_end(L, &p, p.early ? p.early : aw_poll_flush(b->w, p.waker)));
 }
 
 static int w_poll_shutdown(lua_State *L) {
   if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
   struct awl_box *b = awl_check_writer(L, "poll_shutdown", 1, 0, "self");
-  struct awl_poll p = awl_begin(L, b, AWL_WRITE, "poll_shutdown", false);
+  struct awl_poll p;
+  awl_begin(L, &p, b, AWL_WRITE, "poll_shutdown", false);
   return awl_status(L, (int)awl_end(L, &p, p.early ? p.early : aw_poll_shutdown(b->w, p.waker)));
 }
 

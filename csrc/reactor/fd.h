@@ -20,10 +20,10 @@ struct aw_fd {
 };
 
 void aw_fd_init(struct aw_fd *io, aw_reactor *reactor, int fd, bool socket);
-void aw_fd_close(struct aw_fd *io);                         /* wakes nobody; closes the descriptor */
-void aw_fd_detach(struct aw_fd *io);                        /* the reactor goes: later waits fail with UV_ECANCELED */
+void aw_fd_close(struct aw_fd *io);           /* wakes nobody; closes the descriptor */
+void aw_fd_detach(struct aw_fd *io);          /* the reactor goes: later waits fail with UV_ECANCELED */
 void aw_fd_forget(struct aw_fd *io, int dir); /* nobody waits in that direction any more */
-void aw_fd_sweep(struct aw_fd *io);                         /* forgets dead wakers */
+void aw_fd_sweep(struct aw_fd *io);           /* forgets dead wakers */
 
 ssize_t aw_fd_write(struct aw_fd *io, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs);
 ssize_t aw_fd_read(struct aw_fd *io, aw_waker *waker, char *base, size_t len);

@@ -32,15 +32,11 @@ static size_t total(const uv_buf_t *bufs, unsigned nbufs) {
   return sum;
 }
 
-static size_t append(struct buf_writer *self, const uv_buf_t *bufs, unsigned nbufs) {
-  size_t start = self->len;
-  for (unsigned i = 0; i < nbufs; i++) {
-    if (bufs[i].len == 0) continue;
-    memcpy(self->buf + self->len, bufs[i].base, bufs[i].len);
-    self->len += bufs[i].len;
-  }
-  self->w.buffered += self->len - start;
-  return self->len - start;
+static void append(struct buf_writer *self, const uv_buf_t *buf) {
+  if (buf->len == 0) return;
+  memcpy(self->buf + self->len, buf->base, buf->len);
+  self->len += buf->len;
+  self->w.buffered += buf->len;
 }
 
 /* How many leading buffers fit into what is free, for an inner that takes one buffer at a time (V6). */
@@ -53,6 +49,10 @@ static unsigned fitting(const struct buf_writer *self, const uv_buf_t *bufs, uns
 
 static ssize_t poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs) {
   struct buf_writer *self = (struct buf_writer *)w;
+  if (nbufs == 1 && bufs->len < self->capacity - self->len) {
+    append(self, bufs);
+    return (ssize_t)bufs->len;
+  }
   bool whole = nbufs == 1 || aw_is_write_vectored(w->inner);
   size_t need = whole ? total(bufs, nbufs) : bufs[0].len;
   if (need > self->capacity - self->len) {
@@ -60,7 +60,9 @@ static ssize_t poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, u
     if (rc < 0) return rc;
   }
   if (need >= self->capacity) return aw_poll_write(w->inner, waker, bufs, whole ? nbufs : 1);
-  return (ssize_t)append(self, bufs, whole ? nbufs : fitting(self, bufs, nbufs));
+  if (!whole) nbufs = fitting(self, bufs, nbufs);
+  for (unsigned i = 0; i < nbufs; i++) append(self, &bufs[i]);
+  return (ssize_t)total(bufs, nbufs);
 }
 
 static int poll_flush(aw_writer *w, aw_waker *waker) {

@@ -226,11 +226,12 @@ function M.yield()
   M.park("yield")
 end
 
---- Waits for seconds (a float; 0 lets the loop turn once).
+--- Waits for seconds (a float; 0 is yield).
 function M.sleep(seconds)
   need_task("sleep")
   local timer = core.timer(seconds)
-  while not timer:poll() do M.park("sleep") end
+  if timer:poll() then return M.yield() end
+  repeat M.park("sleep") until timer:poll()
   timer:free()
 end
 
