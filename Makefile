@@ -32,10 +32,10 @@ WERROR ?= $(if $(filter true,$(CI)),1)
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wconversion
 LANGUAGE := -std=c11 $(if $(filter Linux,$(UNAME)),-D_GNU_SOURCE) -Icsrc $(UV_CFLAGS) $(LUA_CFLAGS)
 SAN_FLAGS := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
-AW_CFLAGS = $(LANGUAGE) -fPIC -fvisibility=hidden -O2 -g $(WARNINGS) $(if $(filter 1,$(WERROR)),-Werror) \
+AW_CFLAGS = $(LANGUAGE) -fPIC -fno-plt -fvisibility=hidden -O2 -g $(WARNINGS) $(if $(filter 1,$(WERROR)),-Werror) \
   $(if $(SAN_ON),$(SAN_FLAGS)) $(CFLAGS)
 comma := ,
-MODULE_LDFLAGS := $(if $(filter Darwin,$(UNAME)),-bundle -undefined dynamic_lookup,-shared -Wl$(comma)-z$(comma)nodelete)
+MODULE_LDFLAGS := $(if $(filter Darwin,$(UNAME)),-bundle -undefined dynamic_lookup,-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-Bsymbolic)
 AW_LDFLAGS = $(if $(SAN_ON),$(SAN_FLAGS)) $(UV_LIBS) -pthread $(LDFLAGS)
 
 # ---- Sources: whatever is in the folders ----

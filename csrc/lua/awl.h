@@ -50,7 +50,7 @@ struct awl_state {
   struct awl_wakeable *ready, **ready_tail;
   size_t nready, nfunctions;    /* queued in all; of them functions */
   struct awl_wakeable *current; /* the task resumed last: the common case of finding a context */
-  unsigned budget, depth;
+  unsigned budget;
   bool force_turn; /* a task ran out of budget */
   uint64_t turned; /* when the loop turned last */
   bool stale;      /* a finished task may have left wakers in slots */
@@ -140,43 +140,34 @@ struct awl_poll {
   int early; /* AW_PENDING when the budget is spent: the poll is skipped; else 0 */
 };
 aw_waker *awl_check_pollable(lua_State *L, struct awl_box *b, int dir, const char *op); /* what begin raises */
-void awl_begin_other(lua_State *L, struct awl_poll *p, const char *op, bool trying);
+void awl_begin(lua_State *L, struct awl_poll *p, struct awl_box *b, int dir, const char *op, bool trying);
 ssize_t awl_leave(struct awl_poll *p, ssize_t result);
 void awl_settle(lua_State *L, struct awl_state *st); /* raises what Lua raised below; runs woken functions */
+ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result); /* leave and settle */
 
-/* The common case, a task polling a box that is its own, is kept free of calls: it runs for every 64 bytes written. */
-static inline void awl_begin(lua_State *L, struct awl_poll *p, struct awl_box *b, int dir, const char *op,
-                             bool trying) {
+/* The common case, a task polling a box that nobody else polls, costs no calls: it runs for every 64 bytes written.
+ * Returns the task, or NULL when begin has to look closer. After it: awl_end_plain, or awl_end_other on its failure. */
+static inline struct awl_wakeable *awl_begin_plain(lua_State *L, struct awl_box *b, int dir) {
   struct awl_state *st = b->st;
   struct awl_wakeable *me = st->current;
-  p->box = b;
-  p->dir = dir;
-  p->outer_L = st->poll_L;
-  p->early = 0;
-  if (me && me->co == L && st->budget > 0 && !trying && !st->frame && !b->busy && !b->parked[dir].who) {
-    st->budget--;
-    p->waker = &me->waker;
-    p->task = me;
-  } else {
-    awl_begin_other(L, p, op, trying);
-  }
-  b->busy = true;
-  st->depth++;
+  if (!me || me->co != L || st->budget == 0 || st->poll_L || st->frame || b->busy || b->parked[dir].who) return NULL;
+  st->budget--;
   st->poll_L = L;
+  b->busy = true;
+  return me;
 }
 
-static inline ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result) {
-  struct awl_box *b = p->box;
+static inline bool awl_end_plain(struct awl_box *b, ssize_t result) {
   struct awl_state *st = b->st;
-  if (result < 0 || b->close_later || b->parked[p->dir].who || st->error_ref != LUA_NOREF || st->nfunctions > 0) {
-    result = awl_leave(p, result);
-    awl_settle(L, st);
-    return result;
-  }
-  st->poll_L = p->outer_L;
-  st->depth--;
+  if (result < 0 || b->close_later || st->error_ref != LUA_NOREF || st->nfunctions > 0) return false;
+  st->poll_L = NULL;
   b->busy = false;
-  return result;
+  return true;
+}
+
+static inline ssize_t awl_end_other(lua_State *L, struct awl_box *b, int dir, struct awl_wakeable *me, ssize_t result) {
+  struct awl_poll p = {.box = b, .dir = dir, .waker = &me->waker, .task = me};
+  return awl_end(L, &p, result);
 }
 
 /* The box was closed while the calling task waited on it: the poll is to return ECANCELED. */

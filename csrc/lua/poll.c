@@ -15,9 +15,8 @@ aw_waker *awl_check_pollable(lua_State *L, struct awl_box *b, int dir, const cha
   return waker;
 }
 
-void awl_begin_other(lua_State *L, struct awl_poll *p, const char *op, bool trying) {
+static void begin_context(lua_State *L, struct awl_poll *p, const char *op, bool trying) {
   struct awl_state *st = p->box->st;
-  p->waker = NULL, p->task = NULL;
   if (trying) {
     if (p->box->busy) awl_raise(L, op, "it is being polled already");
     return;
@@ -29,10 +28,16 @@ void awl_begin_other(lua_State *L, struct awl_poll *p, const char *op, bool tryi
   p->early = AW_PENDING;
 }
 
+void awl_begin(lua_State *L, struct awl_poll *p, struct awl_box *b, int dir, const char *op, bool trying) {
+  *p = (struct awl_poll){.box = b, .dir = dir, .outer_L = b->st->poll_L};
+  begin_context(L, p, op, trying);
+  b->busy = true;
+  b->st->poll_L = L;
+}
+
 ssize_t awl_leave(struct awl_poll *p, ssize_t result) {
   struct awl_box *b = p->box;
   b->st->poll_L = p->outer_L;
-  b->st->depth--;
   b->busy = false;
   if (result == AW_PENDING) {
     if (b->deadline && awl_deadline_passed(b)) result = UV_ETIMEDOUT;
@@ -54,7 +59,13 @@ void awl_settle(lua_State *L, struct awl_state *st) {
     st->error_ref = LUA_NOREF;
     lua_error(L);
   }
-  if (st->depth == 0) awl_drain_functions(L, st);
+  if (st->poll_L == NULL) awl_drain_functions(L, st);
+}
+
+ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result) {
+  result = awl_leave(p, result);
+  awl_settle(L, p->box->st);
+  return result;
 }
 
 bool awl_canceled(lua_State *L, int index, int dir) {

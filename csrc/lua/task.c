@@ -269,13 +269,13 @@ static int l_can_wait(lua_State *L) {
 /* core.turn(wait): lets the loop run its callbacks, waiting for the first when wait is true. */
 static int l_turn(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
-  if (st->depth > 0) awl_raise(L, "turn", "the loop cannot turn inside a poll");
+  if (st->poll_L) awl_raise(L, "turn", "the loop cannot turn inside a poll");
   st->force_turn = false;
   st->turned = uv_hrtime();
   if (st->reactor == NULL) return 0;
-  aw_reactor *reactor = awl_reactor(L, st, "turn");
-  int rc = aw_reactor_turn(reactor, lua_toboolean(L, 1));
+  int rc = aw_reactor_turn(st->reactor, lua_toboolean(L, 1));
   if (rc == UV_EBUSY) awl_raise(L, "turn", "the loop is already running");
+  if (rc < 0) awl_reactor(L, st, "turn");
   awl_drain_functions(L, st);
   return 0;
 }

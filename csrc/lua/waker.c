@@ -31,7 +31,7 @@ static struct handle *check(lua_State *L, int index, const char *op, int arg, co
 static int w_wake(lua_State *L) {
   struct handle *h = check(L, 1, "wake", 0, "self");
   if (!h->waker->dead) h->waker->type->wake(h->waker);
-  if (h->st->depth == 0) awl_drain_functions(L, h->st);
+  if (h->st->poll_L == NULL) awl_drain_functions(L, h->st);
   return 0;
 }
 

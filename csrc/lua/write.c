@@ -18,6 +18,11 @@ static int push_count(lua_State *L, ssize_t n) {
 
 static ssize_t write_bufs(lua_State *L, struct awl_box *b, const char *op, bool trying, const uv_buf_t *bufs,
                           unsigned n) {
+  struct awl_wakeable *me = trying ? NULL : awl_begin_plain(L, b, AWL_WRITE);
+  if (me) {
+    ssize_t rc = aw_poll_write(b->w, &me->waker, bufs, n);
+    return awl_end_plain(b, rc) ? rc : awl_end_other(L, b, AWL_WRITE, me, rc);
+  }
   struct awl_poll p;
   awl_begin(L, &p, b, AWL_WRITE, op, trying);
   return awl_end(L, &p, p.early ? p.early : aw_poll_write(b->w, p.waker, bufs, n));
@@ -57,9 +62,7 @@ static int w_poll_write(lua_State *L) {
     b = awl_check_writer(L, "poll_write", 1, 0, "self");
     buf = check_range(L, "poll_write");
   }
-  struct awl_poll p;
-  awl_begin(L, &p, b, AWL_WRITE, "poll_write", false);
-  return push_count(L, awl_end(L, &p, p.early ? p.early : aw_poll_write(b->w, p.waker, &buf, 1)));
+  return push_count(L, write_bufs(L, b, "poll_write", false, &buf, 1));
 }
 
 static int w_try_write(lua_State *L) {
