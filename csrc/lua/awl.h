@@ -87,6 +87,7 @@ aw_reactor *awl_reactor(lua_State *L, struct awl_state *st, const char *op); /* 
 void awl_add_functions(lua_State *L, const luaL_Reg *functions);             /* into the table on top, state upvalue */
 int awl_new_metatable(lua_State *L, const char *name, const luaL_Reg *methods); /* returns its reference */
 void awl_set_metatable(lua_State *L, int ref);
+void *awl_check_handle(lua_State *L, int ref); /* the userdata at 1, if that is its metatable */
 
 /* errors.c */
 _Noreturn int awl_raise(lua_State *L, const char *op, const char *fmt,

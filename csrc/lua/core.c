@@ -35,6 +35,16 @@ static int l_arg_error(lua_State *L) {
                        luaL_checkstring(L, 4));
 }
 
+/* core.check_stream(op, number, name, value, what): raises unless value is an open reader ("r"), writer ("w") or both.
+ */
+static int l_check_stream(lua_State *L) {
+  const char *op = luaL_checkstring(L, 1), *name = luaL_checkstring(L, 3), *what = luaL_checkstring(L, 5);
+  int number = (int)luaL_checkinteger(L, 2);
+  if (strchr(what, 'r')) awl_check_reader(L, op, 4, number, name);
+  if (strchr(what, 'w')) awl_check_writer(L, op, 4, number, name);
+  return 0;
+}
+
 /* core.is_box(value): is it a writer, reader or listener? */
 static int l_is_box(lua_State *L) {
   lua_pushboolean(L, awl_to_box(L, 1) != NULL);
@@ -52,10 +62,8 @@ static int l_fail(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"library", l_library}, {"is_library", l_is_library},
-    {"raise", l_raise},     {"arg_error", l_arg_error},
-    {"is_box", l_is_box},   {"fail", l_fail},
-    {NULL, NULL},
+    {"library", l_library},     {"is_library", l_is_library}, {"raise", l_raise}, {"check_stream", l_check_stream},
+    {"arg_error", l_arg_error}, {"is_box", l_is_box},         {"fail", l_fail},   {NULL, NULL},
 };
 
 static int anchored(lua_State *L, lua_CFunction f) {

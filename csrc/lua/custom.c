@@ -24,6 +24,7 @@ struct call {
   char *base;
   size_t len; /* what may be returned at most */
   ssize_t result;
+  bool closing; /* what close returns does not matter */
   struct awl_frame frame;
 };
 
@@ -41,7 +42,7 @@ static ssize_t code_of(const char *name) {
 static ssize_t failure(lua_State *L, struct awl_state *st) {
   const char *code = lua_type(L, 4) == LUA_TSTRING ? lua_tostring(L, 4) : "";
   ssize_t number = code_of(code);
-  if (number == AW_PENDING || number == UV_EINTR) number = AW_ECUSTOM; /* P6 */
+  if (number == AW_PENDING || number == UV_EINTR) number = AW_ECUSTOM, code = ""; /* P6: no error of a poll */
   lua_createtable(L, 2, 0);
   lua_pushvalue(L, 3);
   lua_rawseti(L, -2, 1);
@@ -63,7 +64,7 @@ static ssize_t count(lua_State *L, const struct call *c) {
   lua_Number n = lua_tonumber(L, 2);
   if (lua_type(L, 2) != LUA_TNUMBER) return wrong(L, c, "a count");
   if (!(n >= 0) || n > (lua_Number)c->len || n != (lua_Number)(size_t)n)
-    return luaL_error(L, "custom: %s returned %f of %f bytes (P1)", c->function, n, (lua_Number)c->len);
+    return luaL_error(L, "custom: %s returned %s for %d bytes (P1)", c->function, lua_tostring(L, 2), (int)c->len);
   return (ssize_t)n;
 }
 
@@ -111,7 +112,7 @@ int awl_custom_call(lua_State *L) {
   if (c->bufs) push_bufs(L, c, strcmp(c->function, "poll_write_vectored") == 0);
   else if (c->base) lua_pushnumber(L, (lua_Number)c->len);
   lua_call(L, c->bufs || c->base ? 2 : 1, 3);
-  c->result = result(L, c);
+  c->result = c->closing ? 0 : result(L, c);
   return 0;
 }
 
@@ -169,7 +170,7 @@ static void release(struct custom *self) {
   if (--self->halves > 0) return;
   struct awl_state *st = self->st;
   if (!st->dead) {
-    struct call c = {.self = self, .function = "close"};
+    struct call c = {.self = self, .function = "close", .closing = true};
     lua_State *L = st->thread;
     lua_rawgeti(L, LUA_REGISTRYINDEX, st->custom_ref);
     lua_pushlightuserdata(L, &c);

@@ -78,14 +78,14 @@ static int l_timer(lua_State *L) {
 }
 
 static int w_poll(lua_State *L) {
-  aw_timer **t = lua_touserdata(L, 1);
+  aw_timer **t = awl_check_handle(L, awl_state_of(L)->meta_timer_ref);
   struct awl_state *st = awl_state_of(L);
   lua_pushboolean(L, *t == NULL || aw_poll_timer(*t, awl_context(L, st, "sleep")) == 0);
   return 1;
 }
 
 static int w_free(lua_State *L) {
-  aw_timer **t = lua_touserdata(L, 1);
+  aw_timer **t = awl_check_handle(L, awl_state_of(L)->meta_timer_ref);
   aw_timer_free(*t);
   *t = NULL;
   return 0;

@@ -42,7 +42,7 @@ static const char *method_name(lua_State *L) {
   return name;
 }
 
-/* Finds the first caller outside the library. *op becomes the name of the library's function that it called. */
+/* Finds the first caller outside the library. *op becomes the name of the method that it called. */
 static bool user_level(lua_State *L, lua_Debug *user, const char **op) {
   lua_Debug ar;
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
@@ -55,7 +55,6 @@ static bool user_level(lua_State *L, lua_Debug *user, const char **op) {
     }
     const char *name = method_name(L);
     if (name) *op = name;
-    else if (ar.name && ar.namewhat[0] != '\0') *op = ar.name;
   }
   return false;
 }

@@ -100,7 +100,7 @@ static int w_take(lua_State *L) {
 }
 
 static int w_position(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)aw_cursor_position(cursor(L, "position")));
+  lua_pushinteger(L, (lua_Integer)aw_cursor_position(cursor(L, "position")));
   return 1;
 }
 
@@ -111,7 +111,7 @@ static int w_set_position(lua_State *L) {
 }
 
 static int w_remaining(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)aw_cursor_chunk(cursor(L, "remaining")).len);
+  lua_pushinteger(L, (lua_Integer)aw_cursor_chunk(cursor(L, "remaining")).len);
   return 1;
 }
 

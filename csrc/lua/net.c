@@ -42,7 +42,7 @@ static int finish_listener(lua_State *L, struct awl_box *b, int rc, aw_listener 
 static int l_tcp_listen(lua_State *L) {
   aw_reactor *reactor = awl_reactor(L, awl_state_of(L), "listen");
   const struct sockaddr *at = awl_check_address(L, "listen", 1, (int)lua_tointeger(L, 2));
-  size_t backlog = awl_opt_size(L, "listen", 3, 3, "backlog", BACKLOG, 1, INT32_MAX);
+  size_t backlog = awl_opt_size(L, "listen", 3, 3, "options.backlog", BACKLOG, 1, INT32_MAX);
   aw_listener *listener = NULL;
   struct awl_box *b = awl_push_box(L);
   int rc = aw_tcp_listen(&listener, reactor, at, (int)backlog, lua_toboolean(L, 4));
@@ -52,7 +52,7 @@ static int l_tcp_listen(lua_State *L) {
 /* core.unix_listen(path, backlog) */
 static int l_unix_listen(lua_State *L) {
   aw_reactor *reactor = awl_reactor(L, awl_state_of(L), "listen");
-  size_t len, backlog = awl_opt_size(L, "listen", 2, 2, "backlog", BACKLOG, 1, INT32_MAX);
+  size_t len, backlog = awl_opt_size(L, "listen", 2, 2, "options.backlog", BACKLOG, 1, INT32_MAX);
   const char *path = awl_check_string(L, "listen", 1, 1, "path", &len);
   aw_listener *listener = NULL;
   struct awl_box *b = awl_push_box(L);
@@ -96,10 +96,10 @@ static int l_pipe_open(lua_State *L) {
 
 static int w_poll_connect(lua_State *L) {
   if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
-  struct awl_box *b = awl_check_writer(L, "connect", 1, 0, "self");
-  if (aw_writer_fd(b->w) < 0 || b->w->inner) awl_arg_error(L, "connect", 0, "self", "not a socket");
+  struct awl_box *b = awl_check_writer(L, "poll_connect", 1, 0, "self");
+  if (aw_writer_fd(b->w) < 0 || b->w->inner) awl_arg_error(L, "poll_connect", 0, "self", "not a socket");
   struct awl_poll p;
-  awl_begin(L, &p, b, AWL_WRITE, "connect", false);
+  awl_begin(L, &p, b, AWL_WRITE, "poll_connect", false);
   return awl_status(L, (int)awl_end(L, &p, p.early ? p.early : aw_poll_connect(b->w, p.waker)));
 }
 

@@ -55,11 +55,11 @@ static void need_buffer(lua_State *L, struct awl_box *b, const char *op) {
 static int w_poll_read_until(lua_State *L) {
   const char *op = "poll_read_until", *data = "";
   size_t dlen;
+  bool line = lua_toboolean(L, 4);
   if (awl_canceled(L, 1, AWL_READ)) return awl_fail(L, UV_ECANCELED);
   struct awl_box *b = awl_check_reader(L, op, 1, 0, "self");
   const char *delim = awl_check_string(L, op, 2, 1, "delimiter", &dlen);
-  size_t max = awl_opt_size(L, op, 3, 2, "max", 1024 * 1024, 1, SIZE_MAX / 2);
-  bool line = lua_toboolean(L, 4);
+  size_t max = awl_opt_size(L, op, 3, line ? 1 : 2, "max", 1024 * 1024, 1, SIZE_MAX / 2);
   if (dlen == 0) awl_arg_error(L, op, 1, "delimiter", "it is empty");
   need_buffer(L, b, op);
   struct awl_poll p;

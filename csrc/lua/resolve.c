@@ -23,14 +23,14 @@ static int l_resolve(lua_State *L) {
 }
 
 static int w_poll(lua_State *L) {
-  struct lookup *self = lua_touserdata(L, 1);
+  struct lookup *self = awl_check_handle(L, awl_state_of(L)->meta_resolve_ref);
   struct awl_state *st = awl_state_of(L);
   return awl_status(L, aw_poll_resolve(self->resolve, awl_context(L, st, "resolve"), &self->list));
 }
 
 /* lookup:count(): how many addresses it gave */
 static int w_count(lua_State *L) {
-  struct lookup *self = lua_touserdata(L, 1);
+  struct lookup *self = awl_check_handle(L, awl_state_of(L)->meta_resolve_ref);
   int n = 0;
   for (const struct addrinfo *a = self->list; a; a = a->ai_next) n++;
   lua_pushinteger(L, n);
@@ -51,7 +51,7 @@ static int w_address(lua_State *L) {
 }
 
 static int w_gc(lua_State *L) {
-  struct lookup *self = lua_touserdata(L, 1);
+  struct lookup *self = awl_check_handle(L, awl_state_of(L)->meta_resolve_ref);
   aw_resolve_free(self->resolve);
   self->resolve = NULL, self->list = NULL;
   return 0;

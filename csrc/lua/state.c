@@ -100,3 +100,12 @@ void awl_set_metatable(lua_State *L, int ref) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
   lua_setmetatable(L, -2);
 }
+
+void *awl_check_handle(lua_State *L, int ref) {
+  void *handle = lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1) ? lua_touserdata(L, 1) : NULL;
+  if (handle == NULL) luaL_argerror(L, 1, "wrong self");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+  if (!lua_rawequal(L, -1, -2)) luaL_argerror(L, 1, "wrong self");
+  lua_pop(L, 2);
+  return handle;
+}

@@ -176,7 +176,9 @@ static int l_task(lua_State *L) {
   return 1;
 }
 
-static struct awl_wakeable *check_handle(lua_State *L) { return *(struct awl_wakeable **)lua_touserdata(L, 1); }
+static struct awl_wakeable *check_handle(lua_State *L) {
+  return *(struct awl_wakeable **)awl_check_handle(L, awl_state_of(L)->meta_task_ref);
+}
 
 static int w_wake(lua_State *L) {
   enqueue(check_handle(L));

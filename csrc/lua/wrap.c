@@ -102,13 +102,20 @@ static int w_into_parts(lua_State *L) {
   return 2;
 }
 
-/* buffer(): the bytes that a buf_writer holds back, or a buf_reader has read ahead. */
+/* buffer(): the bytes that a buf_writer holds back. */
 static int w_buffer(lua_State *L) {
-  struct awl_box *b = awl_check_box(L, "buffer", 1, 0, "self");
   size_t len = 0;
-  const char *data = b->w ? aw_buf_writer_data(b->w, &len) : NULL;
-  if (data == NULL && b->r && aw_is_buf_reader(b->r)) data = aw_buf_reader_data(b->r, &len);
+  const char *data = aw_buf_writer_data(awl_check_writer(L, "buffer", 1, 0, "self")->w, &len);
   lua_pushlstring(L, data ? data : "", len);
+  return 1;
+}
+
+/* read_buffer(): the bytes that a buf_reader has read ahead. */
+static int w_read_buffer(lua_State *L) {
+  struct awl_box *b = awl_check_reader(L, "read_buffer", 1, 0, "self");
+  size_t len = 0;
+  const char *data = aw_is_buf_reader(b->r) ? aw_buf_reader_data(b->r, &len) : "";
+  lua_pushlstring(L, data, len);
   return 1;
 }
 
@@ -120,5 +127,6 @@ const luaL_Reg awl_wrap_functions[] = {
 const luaL_Reg awl_wrap_methods[] = {
     {"into_parts", w_into_parts},
     {"buffer", w_buffer},
+    {"read_buffer", w_read_buffer},
     {NULL, NULL},
 };

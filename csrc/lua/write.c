@@ -82,6 +82,7 @@ static unsigned gather_list(lua_State *L, const char *op, size_t skip, uv_buf_t 
     lua_rawgeti(L, 2, i);
     *end = lua_isnil(L, -1);
     if (*end || n == MAX_BUFS) break;
+    if (lua_type(L, -1) == LUA_TNUMBER) lua_tostring(L, -1); /* a copy on the stack: the list keeps its number */
     if (lua_type(L, -1) != LUA_TSTRING)
       awl_arg_error(L, op, 1, "list", "element %d: string expected, got %s", i, luaL_typename(L, -1));
     size_t len;
@@ -209,7 +210,7 @@ static aw_writer *check_cursor(lua_State *L, const char *op) {
   struct awl_box *b = awl_to_box(L, 2);
   size_t len;
   if (b && !b->closed && b->w && aw_cursor_data(b->w, &len)) return b->w;
-  awl_type_error(L, op, 2, 1, "buf", "cursor");
+  awl_type_error(L, op, 2, 1, "cursor", "cursor");
   return NULL;
 }
 
@@ -218,7 +219,7 @@ static int w_poll_write_buf(lua_State *L) {
   if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
   struct awl_box *b = awl_check_writer(L, "poll_write_buf", 1, 0, "self");
   aw_writer *cursor = check_cursor(L, "poll_write_buf");
-  if (cursor == b->w) awl_arg_error(L, "poll_write_buf", 1, "buf", "a cursor cannot be written into itself");
+  if (cursor == b->w) awl_arg_error(L, "poll_write_buf", 1, "cursor", "a cursor cannot be written into itself");
   uv_buf_t chunk = aw_cursor_chunk(cursor);
   if (chunk.len == 0) return push_count(L, 0);
   ssize_t n = write_bufs(L, b, "poll_write_buf", false, &chunk, 1);

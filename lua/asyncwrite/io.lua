@@ -49,10 +49,10 @@ function methods.write_buf(w, cursor)
 end
 
 -- Goes on where a step stopped: why is false (wait), or the message of an error.
-local function write_on(w, done, why, code, ...)
+local function write_on(op, w, done, why, code, ...)
   while true do
     if why then return nil, why, code, done end
-    park("write_all", w, done)
+    park(op, w, done)
     done, why, code = write_all_step(w, done, ...)
     if done == true then return true end
   end
@@ -62,7 +62,10 @@ end
 function methods.write_all(w, ...)
   local done, why, code = write_all_step(w, 0, ...)
   if done == true then return true end
-  return write_on(w, done, why, code, ...)
+  -- No tail calls in methods: their frames tell errors and reports what was called.
+  done, why, code, w = write_on("write_all", w, done, why, code, ...)
+  if done then return true end
+  return nil, why, code, w
 end
 
 --- Writes all strings of a list (V5).
@@ -80,20 +83,18 @@ end
 --- Writes what the cursor has left; it is advanced by exactly what was accepted, also on failure (A4).
 function methods.write_all_buf(w, cursor)
   local done = 0
-  while cursor:remaining() > 0 do
+  while true do
     local n, message, code = poll_write_buf(w, cursor)
-    if n == 0 then
-      n, message, code = core.fail("EWRITEZERO")
-    end
     if n then
       done = done + n
-    elseif n == nil then
-      return nil, message, code, done
-    else
-      park("write_all_buf", w, done)
+      if cursor:remaining() == 0 then return true end
+      if n == 0 then
+        n, message, code = core.fail("EWRITEZERO")
+      end
     end
+    if n == nil then return nil, message, code, done end
+    if n == false then park("write_all_buf", w, done) end
   end
-  return true
 end
 
 --- write_all(string.format(format, ...))
@@ -101,7 +102,13 @@ function methods.writef(w, format, ...)
   if type(format) ~= "string" then
     core.arg_error("writef", 1, "format", "string expected, got " .. type(format))
   end
-  return methods.write_all(w, format:format(...))
+  local fine, s = pcall(string.format, format, ...)
+  if not fine then core.raise("writef", s) end
+  local done, why, code = write_all_step(w, 0, s)
+  if done == true then return true end
+  done, why, code, w = write_on("writef", w, done, why, code, s)
+  if done then return true end
+  return nil, why, code, w
 end
 
 --- Waits until everything accepted has reached the destination (F1).
@@ -142,13 +149,13 @@ function methods.read(r, max)
   end
 end
 
-local function check_count(op, n)
+local function check_count(op, name, n)
   if type(n) ~= "number" or n < 0 or n % 1 ~= 0 then
-    core.arg_error(op, 1, "n", "integer of at least 0 expected, got " .. tostring(n))
+    core.arg_error(op, 1, name, "integer of at least 0 expected, got " .. tostring(n))
   end
 end
 
-local function read_exact(r, n)
+local function read_exact(op, r, n)
   local parts, have = {}, 0
   while have < n do
     local s, message, code = poll_read(r, n - have)
@@ -159,7 +166,7 @@ local function read_exact(r, n)
       if not code then message, code = select(2, core.fail("EOF")) end
       return nil, message, code, table.concat(parts)
     else
-      park("read_exact", r, have)
+      park(op, r, have)
     end
   end
   return #parts == 1 and parts[1] or table.concat(parts)
@@ -167,39 +174,49 @@ end
 
 --- Exactly n bytes. On failure nil, message, code and what was read until then; code "EOF" when the end came first.
 function methods.read_exact(r, n)
-  check_count("read_exact", n)
-  return read_exact(r, n)
-end
-
-local function until_delimiter(op, r, delimiter, max, line)
-  while true do
-    local s, message, code = poll_read_until(r, delimiter, max, line)
-    if s then return s end
-    if s == nil then return failed(message, code) end
-    park(op, r)
-  end
+  check_count("read_exact", "n", n)
+  local s, message, code, part = read_exact("read_exact", r, n)
+  if s then return s end
+  return nil, message, code, part
 end
 
 --- Up to and with the delimiter (any string); at end of file what is left, then nil. More than max bytes (default
 --- 1 MiB) without it: nil, message, "EMSGSIZE". Nothing is lost by a cancel.
-function methods.read_until(r, delimiter, max) return until_delimiter("read_until", r, delimiter, max) end
+function methods.read_until(r, delimiter, max)
+  while true do
+    local s, message, code = poll_read_until(r, delimiter, max)
+    if s then return s end
+    if s == nil then return failed(message, code) end
+    park("read_until", r)
+  end
+end
 
 --- A line without its "\n" or "\r\n".
-function methods.read_line(r, max) return until_delimiter("read_line", r, "\n", max, true) end
+function methods.read_line(r, max)
+  while true do
+    local s, message, code = poll_read_until(r, "\n", max, true)
+    if s then return s end
+    if s == nil then return failed(message, code) end
+    park("read_line", r)
+  end
+end
 
 --- for line in r:lines() do ... end; an error of the reader is raised.
 function methods.lines(r, max)
   return function()
-    local line, message = until_delimiter("lines", r, "\n", max, true)
-    if message then error(message, 0) end
-    return line
+    while true do
+      local line, message = poll_read_until(r, "\n", max, true)
+      if message then error(message, 0) end
+      if line ~= false then return line end
+      park("lines", r)
+    end
   end
 end
 
 --- Everything to the end of file, at most max bytes (default 64 MiB): nil, message, "EMSGSIZE" and the bytes beyond.
 function methods.read_to_end(r, max)
   max = max or 64 * 1024 * 1024
-  check_count("read_to_end", max)
+  check_count("read_to_end", "max", max)
   local parts, have = {}, 0
   while true do
     local s, message, code = poll_read(r)
@@ -235,14 +252,17 @@ for _, kind in ipairs { "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "u
   local bytes = tonumber(kind:match("%d+")) / 8
   for _, suffix in ipairs(bytes == 1 and { "" } or { "", "_le" }) do
     local format = kind .. suffix
-    methods["write_" .. format] = function(w, value, low)
+    local write_name, read_name = "write_" .. format, "read_" .. format
+    methods[write_name] = function(w, value, low)
       local s = core.encode(format, value, low)
       local done, why, code = write_all_step(w, 0, s)
       if done == true then return true end
-      return write_on(w, done, why, code, s)
+      done, why, code, w = write_on(write_name, w, done, why, code, s)
+      if done then return true end
+      return nil, why, code, w
     end
-    methods["read_" .. format] = function(r)
-      local s, message, code, part = read_exact(r, bytes)
+    methods[read_name] = function(r)
+      local s, message, code, part = read_exact(read_name, r, bytes)
       if not s then return nil, message, code, part end
       return core.decode(format, s)
     end
@@ -265,6 +285,8 @@ end
 --- Both ways at once until both ends have seen end of file; each end of file shuts the other side's writing down (A9).
 --- The counts a to b and b to a, or nil, message, code and both counts.
 function M.copy_bidirectional(a, b, buffer)
+  core.check_stream("copy_bidirectional", 1, "a", a, "rw")
+  core.check_stream("copy_bidirectional", 2, "b", b, "rw")
   local there, back = core.copy(a, b, buffer, true), core.copy(b, a, buffer, true)
   local there_done, back_done, message, code
   while true do

@@ -7,6 +7,7 @@ local task = require "asyncwrite.task"
 
 local park = task.park
 local methods = core.methods
+local poll_accept = methods.poll_accept
 
 local M = { tcp = {}, unix = {}, pipe = {} }
 
@@ -70,7 +71,8 @@ function M.tcp.connect(host, port, options)
   options = check_options("connect", 3, options, { bind = true })
   task.need_task("connect")
   local from, message, code
-  if options.bind then
+  if options.bind ~= nil then
+    check("connect", 3, "options.bind", options.bind, "string")
     from, message, code = resolve("connect", options.bind, "0", true)
     if not from then return nil, message, code end
   end
@@ -135,7 +137,7 @@ M.pipe.open = core.pipe_open
 --- Waits for a connection.
 function methods.accept(listener)
   while true do
-    local stream, message, code = listener:poll_accept()
+    local stream, message, code = poll_accept(listener)
     if stream ~= false then return stream, message, code end
     park("accept", listener)
   end
@@ -156,7 +158,10 @@ function methods.serve(listener, f, options)
   check("serve", 1, "f", f, "function")
   options = check_options("serve", 2, options, { max = true, on_error = true })
   local me, max, count, waiting = task.need_task("serve"), options.max or MAX_TASKS, 0, false
-  check("serve", 2, "options.max", max, "number")
+  if type(max) ~= "number" or max < 1 or max % 1 ~= 0 then
+    core.arg_error("serve", 2, "options.max", "integer of at least 1 expected, got " .. tostring(max))
+  end
+  if options.on_error ~= nil then check("serve", 2, "options.on_error", options.on_error, "function") end
   while true do
     while count >= max do
       waiting = true

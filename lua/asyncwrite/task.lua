@@ -144,8 +144,9 @@ end
 
 --- Starts f(...) as a task; it runs when the caller waits. spawn("name", f, ...) names it.
 function M.spawn(name, f, ...)
-  if type(name) ~= "string" then return M.spawn("", name, f, ...) end
-  if type(f) ~= "function" then core.arg_error("spawn", 1, "f", "function expected, got " .. type(f)) end
+  if type(name) == "function" then return M.spawn("", name, f, ...) end
+  if type(name) ~= "string" then core.arg_error("spawn", 1, "f", "function expected, got " .. type(name)) end
+  if type(f) ~= "function" then core.arg_error("spawn", 2, "f", "function expected, got " .. type(f)) end
   local task = new_task(f, name ~= "" and name or nil)
   task.args = select("#", ...) > 0 and pack(...) or nil
   task.handle:wake()

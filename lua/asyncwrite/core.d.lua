@@ -1,0 +1,1175 @@
+---@meta asyncwrite
+-- SPDX-License-Identifier: MIT
+-- What `require "asyncwrite"` gives, for the Lua language server; never loaded at run time. The internal module
+-- asyncwrite.core stands at the end. spec/unit/meta_spec.lua holds this file against the real module, both ways.
+--
+-- Results. Ready is a truthy value, NotReady is false, Err is nil, message, code: `nil, "EPIPE: broken pipe", "EPIPE"`.
+-- A poll never suspends; a function marked async suspends the calling task (never the process) and so never returns
+-- false. The end of file is nil alone. Misuse (wrong types, ranges, a closed or moved stream, no task) raises an error.
+-- Codes are libuv's names (EPIPE, ECONNRESET, ETIMEDOUT ...) and EWRITEZERO (the writer took 0 bytes, P4), ECONTRACT
+-- (a writer broke the contract, P1), ECUSTOM (a writer in Lua failed without a code), EOF.
+--
+-- Units: sizes are bytes, times are seconds (floats). Ids such as P2 or A3 are clauses of the contract: P poll_write,
+-- F flush, S shutdown, V vectored, A operations, W wakers and tasks, B buf_writer, M memory kinds.
+
+---@class asyncwrite
+---@field _VERSION string
+---@field CANCELLED table what a cancelled task is unwound with where Lua has no coroutine.close; never swallow it
+---@field tcp asyncwrite.tcp
+---@field unix asyncwrite.unix
+---@field pipe asyncwrite.pipe
+local aw = {}
+
+-- ---- Tasks ----
+
+--- Runs f(...) as the main task and turns the loop until every task has ended.
+--- Raises f's error; the error of a task that nobody joined; or, when tasks remain and nothing can wake any of them, a
+--- message with the name, operation, writer and source line of each.
+---@param f async fun(...: any): ...
+---@param ... any arguments of f
+---@return any ... what f returns
+function aw.run(f, ...) end
+
+--- Starts f(...) as a task; it first runs when the caller waits. `spawn("name", f, ...)` names it for reports. Outside
+--- a task it is queued until `run`.
+---@param name string what reports call the task; may be left out
+---@param f async fun(...: any): ...
+---@param ... any arguments of f
+---@return asyncwrite.Task task
+---@overload fun(f: async fun(...: any), ...: any): asyncwrite.Task
+function aw.spawn(name, f, ...) end
+
+--- Waits; 0 is a yield.
+---@async
+---@param seconds number 0 to 1e9
+function aw.sleep(seconds) end
+
+--- Lets the other ready tasks and the loop run (W12).
+---@async
+function aw.yield() end
+
+--- Runs f(...) under a deadline (A10). f is polled first: what is ready beats a deadline that has passed. When time is
+--- up f is dropped as by Task:cancel, and how many bytes the operation that was cut had accepted is told.
+---@async
+---@param seconds number 0 to 1e9
+---@param f async fun(...: any): ...
+---@param ... any arguments of f
+---@return any ... f's results; or nil, message, "ETIMEDOUT", accepted
+function aw.timeout(seconds, f, ...) end
+
+--- Runs all functions until the first ends, and drops the others. An error of the first to end is raised.
+---@async
+---@param ... async fun(): ...
+---@return integer number which one ended
+---@return any ... its results
+function aw.first(...) end
+
+--- Runs all functions to their end. An error in one drops the others and is raised.
+---@async
+---@param ... async fun(): any
+---@return any ... the first result of each, in order
+function aw.all(...) end
+
+--- Suspends the calling task until something wakes it: the building block of your own operations. A wake is a hint
+--- (W5): poll again afterwards, and park again while the poll says false.
+---@async
+---@param op string names the wait in reports
+---@param on? any what is waited on, for reports
+---@param accepted? integer bytes accepted so far, which a timeout tells
+function aw.park(op, on, accepted) end
+
+--- Makes a waker of a function. It is called, with no arguments, when a poll made under it is worth repeating: soon
+--- after the wake and never below a poll, possibly spuriously or once for several wakes (W5, W6, W14). An error in f is
+--- warned of.
+---@param f fun()
+---@return asyncwrite.Waker waker
+function aw.waker(f) end
+
+--- Calls f(...) so that polls inside it register waker, in a task or out of one. f runs to its end: waiting inside it
+--- raises. An error in f is raised.
+---@param waker asyncwrite.Waker
+---@param f fun(...: any): ...
+---@param ... any arguments of f
+---@return any ... what f returns
+function aw.with_waker(waker, f, ...) end
+
+--- The waker of the innermost context: a writer in Lua takes it before it returns false (W1). Raises outside a task,
+--- with_waker and custom functions.
+---@return asyncwrite.Waker waker
+function aw.current_waker() end
+
+--- The clock of all timers: monotonic, from an arbitrary start.
+---@return number seconds
+function aw.now() end
+
+--- A fair lock, for sharing a writer between tasks.
+---@return asyncwrite.Mutex mutex
+function aw.mutex() end
+
+--- One task tells another that something happened, without a value; as tokio's Notify.
+---@return asyncwrite.Notify notify
+function aw.notify() end
+
+--- A queue of values between tasks, with any number of senders and receivers.
+---@param capacity integer at least 1; sending waits while so many are queued
+---@return asyncwrite.Channel channel
+function aw.channel(capacity) end
+
+-- ---- Writers and readers in memory ----
+
+--- Accepts everything, keeps nothing (M6).
+---@return asyncwrite.Writer writer
+function aw.sink() end
+
+--- Collects what is written (M5). Past the limit writes fail with ENOBUFS.
+---@param limit? integer bytes, 1 to 2^31-1; default 2^30
+---@return asyncwrite.Memory writer
+function aw.memory(limit) end
+
+--- Bytes with one position: writes go over them from there, reads take from there, as std's Cursor (M5). It is also the
+--- buffer of write_buf and write_all_buf. At the limit a write accepts what fits, and then 0.
+---@param initial? string
+---@param limit? integer bytes, #initial (at least 1) to 2^31-1; default 2^30
+---@return asyncwrite.Cursor cursor
+function aw.cursor(initial, limit) end
+
+--- Two ends in memory; what one writes the other reads (M1-M4). A write accepts what fits; the peer's close gives EPIPE.
+---@param capacity integer bytes held in each direction, 1 to 2^31-1
+---@return asyncwrite.Duplex near
+---@return asyncwrite.Duplex far
+function aw.duplex(capacity) end
+
+--- A one-way pipe in memory.
+---@param capacity integer bytes held, 1 to 2^31-1
+---@return asyncwrite.Reader reader
+---@return asyncwrite.Writer writer
+function aw.simplex(capacity) end
+
+-- ---- Wrappers: what they wrap is moved into them, and raises "moved into a wrapper" from then on ----
+
+--- Collects small writes (B1-B7). A write that does not fit flushes what is held first; one of at least capacity goes
+--- straight through. Nothing reaches w before that, a flush or a shutdown. A read half of w comes along.
+---@param w asyncwrite.Writer moved into the result
+---@param capacity? integer bytes, 0 to 2^31-1; default 8192
+---@return asyncwrite.BufWriter writer
+function aw.buf_writer(w, capacity) end
+
+--- Reads ahead. read_until, read_line, lines and fill_buf put one of 8192 bytes around a reader that has none. The
+--- buffer is allocated only while it has bytes. A write half of r comes along.
+---@param r asyncwrite.Reader moved into the result
+---@param capacity? integer bytes, 1 to 2^31-1; default 8192
+---@return asyncwrite.BufReader reader
+function aw.buf_reader(r, capacity) end
+
+--- One stream of a reader and a writer (M7). Their other halves, if any, are closed.
+---@param r asyncwrite.Reader moved into the result
+---@param w asyncwrite.Writer moved into the result
+---@return asyncwrite.Duplex stream
+function aw.join(r, w) end
+
+--- The two halves of a stream (M8), to be closed one by one: closing the write half of a socket sends FIN.
+---@param stream asyncwrite.Duplex moved into the results
+---@return asyncwrite.Reader reader
+---@return asyncwrite.Writer writer
+function aw.split(stream) end
+
+--- Puts the halves of a split together again; raises for halves of different streams (M8).
+---@param r asyncwrite.Reader moved into the result
+---@param w asyncwrite.Writer moved into the result
+---@return asyncwrite.Duplex stream
+function aw.unsplit(r, w) end
+
+--- Makes a writer and/or reader of a table of Lua functions. An error inside one is raised, with its traceback, by the
+--- operation that polled.
+---@param methods asyncwrite.Methods poll_write, poll_write_vectored or poll_read must be there
+---@return asyncwrite.Duplex stream
+function aw.custom(methods) end
+
+--- Is value a writer, reader or listener of this library, open or not?
+---@param value any
+---@return boolean yes
+function aw.is_stream(value) end
+
+-- ---- Copying ----
+
+--- Everything from r to w (A7); flushes when r has nothing to give now and at the end, does not shut w down.
+---@async
+---@param r asyncwrite.Reader
+---@param w asyncwrite.Writer
+---@param buffer? integer bytes, 1 to 2^31-1; default 8192; held only while it has bytes
+---@return integer? total bytes; nil on failure
+---@return string? message
+---@return string? code
+---@return integer? accepted bytes w took until then
+function aw.copy(r, w, buffer) end
+
+--- Both ways at once until both have ended; one side's end of file shuts down the other's writing (A9). The first error
+--- ends it.
+---@async
+---@param a asyncwrite.Duplex
+---@param b asyncwrite.Duplex
+---@param buffer? integer bytes per direction, 1 to 2^31-1; default 8192
+---@return integer? a_to_b bytes; nil on failure
+---@return integer|string b_to_a bytes; the message on failure
+---@return string? code
+---@return integer? accepted_a_to_b
+---@return integer? accepted_b_to_a
+function aw.copy_bidirectional(a, b, buffer) end
+
+-- ---- Network ----
+
+---@class asyncwrite.tcp
+local tcp = {}
+
+---@class asyncwrite.ConnectOptions
+---@field bind? string the local address to connect from
+
+---@class asyncwrite.ListenOptions
+---@field backlog? integer connections the kernel queues before they are accepted; default 1024
+---@field reuseport? boolean SO_REUSEPORT, tcp only; default false
+
+--- A stream to host:port. Every address of the name is tried in turn; the failure of the last is returned. The time it
+--- takes is bounded by aw.timeout.
+---@async
+---@param host string a name or a numeric address
+---@param port integer|string 0 to 65535
+---@param options? asyncwrite.ConnectOptions
+---@return asyncwrite.Socket? stream
+---@return string? message
+---@return string? code ECONNREFUSED, EHOSTUNREACH, EAI_NONAME ...
+function tcp.connect(host, port, options) end
+
+--- A listener, with SO_REUSEADDR. Suspends only to look up a name: with a numeric address it works outside a task.
+---@async
+---@param host string a name or a numeric address; "::" takes IPv6 only
+---@param port integer|string 0 to 65535; 0: the system chooses, see local_addr
+---@param options? asyncwrite.ListenOptions
+---@return asyncwrite.Listener? listener
+---@return string? message
+---@return string? code EADDRINUSE, EACCES ...
+function tcp.listen(host, port, options) end
+
+---@class asyncwrite.unix
+local unix = {}
+
+--- A stream to a Unix socket.
+---@async
+---@param path string a leading "\0" names an abstract one (Linux)
+---@return asyncwrite.Socket? stream
+---@return string? message
+---@return string? code ENOENT, ECONNREFUSED; EAGAIN when the listener's backlog is full
+function unix.connect(path) end
+
+--- A listener at path. Close unlinks the file, if it is still the one made here.
+---@param path string a leading "\0" makes an abstract one (Linux)
+---@param options? asyncwrite.ListenOptions
+---@return asyncwrite.Listener? listener
+---@return string? message
+---@return string? code EADDRINUSE, ENAMETOOLONG ...
+function unix.listen(path, options) end
+
+--- Two streams connected to each other (socketpair).
+---@return asyncwrite.Socket? near
+---@return asyncwrite.Socket|string far the message on failure
+---@return string? code
+function unix.pair() end
+
+---@class asyncwrite.pipe
+local pipe = {}
+
+--- A pipe of the operating system.
+---@return asyncwrite.Pipe? reader
+---@return asyncwrite.Pipe|string writer the message on failure
+---@return string? code
+function pipe.pair() end
+
+--- A stream over a descriptor that can be polled: pipe, terminal, socket, character device. The caller keeps its own:
+--- this is another one. What the descriptor's access mode lacks, the stream lacks.
+---@param fd integer
+---@return asyncwrite.Pipe? stream
+---@return string? message
+---@return string? code EBADF; EPERM for a regular file or a folder
+function pipe.open(fd) end
+
+-- ---- Streams ----
+
+--- What all writers, readers and listeners have. tostring(stream) shows the chain: "buf_writer(8192) > tcp 127.0.0.1:80".
+--- As a to-be-closed variable (Lua 5.4) a stream is closed at the end of its block, unless it was moved. What is
+--- collected or closed that way is never flushed: bytes that are lost are warned of on stderr (S11).
+---@class asyncwrite.Stream
+local Stream = {}
+
+--- Closes both directions at once, without flush or shutdown, down to the last writer. A task that waits on the stream
+--- gets ECANCELED, the peer sees the end. Closing again does nothing.
+function Stream:close() end
+
+--- Closed, or moved into a wrapper.
+---@return boolean closed
+function Stream:is_closed() end
+
+--- The name of the outermost writer, or of the reader where there is none: "tcp", "buf_writer", "listener" ...
+---@return string name
+function Stream:kind() end
+
+---@return boolean yes it has a write half
+function Stream:is_writer() end
+
+---@return boolean yes it has a read half
+function Stream:is_reader() end
+
+--- When this time has passed, every wait on the stream, in either direction, ends with ETIMEDOUT, until another deadline
+--- is set; what needs no waiting still succeeds. Wrapping the stream takes the deadline off.
+---@param seconds? number from now, 0 to 1e9; nil: none
+function Stream:set_deadline(seconds) end
+
+--- Methods of streams with a descriptor. They reach through wrappers to the end of the chain, and raise where there is none.
+---@class asyncwrite.Descriptor: asyncwrite.Stream
+local Descriptor = {}
+
+--- The descriptor, to look at; it stays the stream's.
+---@return integer fd
+function Descriptor:fd() end
+
+--- Our own address; for Unix sockets the path alone, "" without a name.
+---@return string? host
+---@return integer|string|nil port the message on failure
+---@return string? code
+function Descriptor:local_addr() end
+
+--- The address of the other side; for Unix sockets the path alone, "" without a name.
+---@return string? host
+---@return integer|string|nil port the message on failure
+---@return string? code ENOTCONN for a listener
+function Descriptor:peer_addr() end
+
+--- The process at the other end of a Unix socket.
+---@return { pid?: integer, uid: integer, gid: integer }? cred
+---@return string? message
+---@return string? code
+function Descriptor:peer_cred() end
+
+--- TCP_NODELAY: small segments are sent at once.
+---@param on boolean
+---@return true? ok
+---@return string? message
+---@return string? code
+function Descriptor:set_nodelay(on) end
+
+---@return boolean? on
+---@return string? message
+---@return string? code
+function Descriptor:nodelay() end
+
+--- SO_KEEPALIVE. What is left out stays as the system has it.
+---@param on boolean
+---@param idle? integer seconds before the first probe, 1 to 32767
+---@param interval? integer seconds between probes, 1 to 32767
+---@param count? integer probes before the connection is dropped, 1 to 32767
+---@return true? ok
+---@return string? message
+---@return string? code
+function Descriptor:set_keepalive(on, idle, interval, count) end
+
+---@return boolean? on
+---@return string? message
+---@return string? code
+function Descriptor:keepalive() end
+
+--- SO_LINGER. 0: close resets the connection and drops what was not sent.
+---@param seconds? integer 0 to 65535; nil: off
+---@return true? ok
+---@return string? message
+---@return string? code
+function Descriptor:set_linger(seconds) end
+
+---@return integer? seconds nil alone: off
+---@return string? message
+---@return string? code
+function Descriptor:linger() end
+
+--- SO_SNDBUF; the system may round it.
+---@param size integer bytes
+---@return true? ok
+---@return string? message
+---@return string? code
+function Descriptor:set_send_buffer_size(size) end
+
+--- SO_RCVBUF; the system may round it.
+---@param size integer bytes
+---@return true? ok
+---@return string? message
+---@return string? code
+function Descriptor:set_recv_buffer_size(size) end
+
+-- ---- Writers ----
+
+---@class asyncwrite.Writer: asyncwrite.Stream
+local Writer = {}
+
+--- One attempt, at most (P1-P11). false: nothing was taken, the context is woken when there is room or the stream ended.
+---@param s string|number
+---@param i? integer first byte, 1 to #s+1; negative counts from the end; default 1
+---@param j? integer last byte, i-1 to #s; negative counts from the end; default #s
+---@return integer|false|nil n bytes accepted; fewer than given is normal
+---@return string? message
+---@return string? code EPIPE after shutdown or when the peer has gone (S6)
+function Writer:poll_write(s, i, j) end
+
+--- One attempt from several strings, as from their concatenation (V1-V7). At most 1024 are looked at.
+---@param list string[]
+---@param skip? integer bytes of the list accepted already; default 0
+---@return integer|false|nil n
+---@return string? message
+---@return string? code
+function Writer:poll_write_vectored(list, skip) end
+
+--- One attempt with what the cursor has left, which is advanced by what was accepted; 0 without a poll when it is empty (A5).
+---@param cursor asyncwrite.Cursor
+---@return integer|false|nil n
+---@return string? message
+---@return string? code
+function Writer:poll_write_buf(cursor) end
+
+--- true: everything accepted has reached the destination, through every wrapper (F1-F7).
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function Writer:poll_flush() end
+
+--- true: everything accepted was written, then the write direction ended, down to the last writer (S1-S11). Poll again
+--- after false. From the first call on writes give EPIPE; reads and flushes go on. After true it stays true.
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function Writer:poll_shutdown() end
+
+--- Does one write take several strings (V3)? Constant.
+---@return boolean yes
+function Writer:is_write_vectored() end
+
+--- A write that registers nothing and never suspends: usable anywhere.
+---@param s string|number
+---@param i? integer as in poll_write
+---@param j? integer as in poll_write
+---@return integer? n bytes accepted
+---@return string? message
+---@return string? code EAGAIN when there is no room
+function Writer:try_write(s, i, j) end
+
+--- Bytes accepted and still held in the chain.
+---@return integer n
+function Writer:buffered() end
+
+--- One write, when there is room. Cancel-safe: cancelled, it has accepted nothing (A3).
+---@async
+---@param s string|number
+---@param i? integer as in poll_write
+---@param j? integer as in poll_write
+---@return integer? n bytes accepted
+---@return string? message
+---@return string? code
+---@return integer? accepted 0
+function Writer:write(s, i, j) end
+
+--- One write from several strings. Cancel-safe (A3).
+---@async
+---@param list string[]
+---@return integer? n bytes accepted
+---@return string? message
+---@return string? code
+---@return integer? accepted 0
+function Writer:write_vectored(list) end
+
+--- One write from a cursor, which is advanced by what was accepted. Cancel-safe (A3, A5).
+---@async
+---@param cursor asyncwrite.Cursor
+---@return integer? n bytes accepted
+---@return string? message
+---@return string? code
+---@return integer? accepted 0
+function Writer:write_buf(cursor) end
+
+--- Writes all strings, one after the other (A1, A2). Cancelled, it may have written a part: aw.timeout and set_deadline
+--- tell how much.
+---@async
+---@param ... string|number
+---@return true? ok
+---@return string? message
+---@return string? code EWRITEZERO when the writer takes no more
+---@return integer? accepted bytes, of all strings together
+function Writer:write_all(...) end
+
+--- Writes all strings of a list (V5). As write_all when cancelled.
+---@async
+---@param list string[]
+---@return true? ok
+---@return string? message
+---@return string? code
+---@return integer? accepted bytes
+function Writer:write_all_vectored(list) end
+
+--- Writes what the cursor has left. It is advanced by exactly what was accepted, also when this fails or is cancelled (A4).
+---@async
+---@param cursor asyncwrite.Cursor
+---@return true? ok
+---@return string? message
+---@return string? code
+---@return integer? accepted bytes
+function Writer:write_all_buf(cursor) end
+
+--- write_all(string.format(format, ...)).
+---@async
+---@param format string
+---@param ... any
+---@return true? ok
+---@return string? message
+---@return string? code
+---@return integer? accepted bytes
+function Writer:writef(format, ...) end
+
+--- Waits until everything accepted has reached the destination (F1). Cancel-safe: call it again (F2).
+---@async
+---@return true? ok
+---@return string? message
+---@return string? code
+function Writer:flush() end
+
+--- Flushes, then ends the write direction down to the last writer (S1-S3). Reading goes on. Cancelled, it can be called
+--- again, but not undone.
+---@async
+---@return true? ok
+---@return string? message
+---@return string? code
+function Writer:shutdown() end
+
+-- Numbers (A6): big-endian, or little-endian with _le. Writing one is a write_all of its bytes; a value out of range raises.
+
+--- Writes an unsigned integer of 1 byte.
+---@async
+---@param value integer 0 to 255
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_u8(value) end
+
+--- Writes a signed integer of 1 byte.
+---@async
+---@param value integer -128 to 127
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_i8(value) end
+
+--- Writes an unsigned integer of 2 bytes, big-endian.
+---@async
+---@param value integer 0 to 65535
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_u16(value) end
+
+--- Writes an unsigned integer of 2 bytes, little-endian.
+---@async
+---@param value integer 0 to 65535
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_u16_le(value) end
+
+--- Writes a signed integer of 2 bytes, big-endian.
+---@async
+---@param value integer -32768 to 32767
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_i16(value) end
+
+--- Writes a signed integer of 2 bytes, little-endian.
+---@async
+---@param value integer -32768 to 32767
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_i16_le(value) end
+
+--- Writes an unsigned integer of 4 bytes, big-endian.
+---@async
+---@param value integer 0 to 2^32-1
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_u32(value) end
+
+--- Writes an unsigned integer of 4 bytes, little-endian.
+---@async
+---@param value integer 0 to 2^32-1
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_u32_le(value) end
+
+--- Writes a signed integer of 4 bytes, big-endian.
+---@async
+---@param value integer -2^31 to 2^31-1
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_i32(value) end
+
+--- Writes a signed integer of 4 bytes, little-endian.
+---@async
+---@param value integer -2^31 to 2^31-1
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_i32_le(value) end
+
+--- Writes an unsigned integer of 8 bytes, big-endian.
+---@async
+---@param value integer|string 64 bits: a negative integer is written as it is, or 8 bytes, most significant first
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_u64(value) end
+
+--- Writes an unsigned integer of 8 bytes, little-endian.
+---@async
+---@param value integer|string 64 bits: a negative integer is written as it is, or 8 bytes, most significant first
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_u64_le(value) end
+
+--- Writes a signed integer of 8 bytes, big-endian.
+---@async
+---@param value integer|string -2^63 to 2^63-1, or 8 bytes, most significant first
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_i64(value) end
+
+--- Writes a signed integer of 8 bytes, little-endian.
+---@async
+---@param value integer|string -2^63 to 2^63-1, or 8 bytes, most significant first
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_i64_le(value) end
+
+--- Writes an unsigned integer of 16 bytes, big-endian.
+---@async
+---@param value integer|string the high 64 bits, or 16 bytes, most significant first
+---@param low? integer the low 64 bits; only with an integer
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_u128(value, low) end
+
+--- Writes an unsigned integer of 16 bytes, little-endian.
+---@async
+---@param value integer|string the high 64 bits, or 16 bytes, most significant first
+---@param low? integer the low 64 bits; only with an integer
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_u128_le(value, low) end
+
+--- Writes a signed integer of 16 bytes, big-endian.
+---@async
+---@param value integer|string the high 64 bits, or 16 bytes, most significant first
+---@param low? integer the low 64 bits; only with an integer
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_i128(value, low) end
+
+--- Writes a signed integer of 16 bytes, little-endian.
+---@async
+---@param value integer|string the high 64 bits, or 16 bytes, most significant first
+---@param low? integer the low 64 bits; only with an integer
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_i128_le(value, low) end
+
+--- Writes an IEEE 754 float of 4 bytes, big-endian.
+---@async
+---@param value number
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_f32(value) end
+
+--- Writes an IEEE 754 float of 4 bytes, little-endian.
+---@async
+---@param value number
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_f32_le(value) end
+
+--- Writes an IEEE 754 float of 8 bytes, big-endian.
+---@async
+---@param value number
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_f64(value) end
+
+--- Writes an IEEE 754 float of 8 bytes, little-endian.
+---@async
+---@param value number
+---@return true? ok, string? message, string? code, integer? accepted bytes
+function Writer:write_f64_le(value) end
+
+-- ---- Readers ----
+
+---@class asyncwrite.Reader: asyncwrite.Stream
+local Reader = {}
+
+--- One attempt. false: there is nothing now, the context is woken when there is.
+---@param max? integer bytes; default and at most 65536
+---@return string|false|nil s nil alone: the end of file
+---@return string? message
+---@return string? code
+function Reader:poll_read(max) end
+
+--- A read that registers nothing and never suspends: usable anywhere.
+---@param max? integer as in poll_read
+---@return string? s nil alone: the end of file
+---@return string? message
+---@return string? code EAGAIN when there is nothing now
+function Reader:try_read(max) end
+
+--- One attempt of read_until; with line, of read_line.
+---@param delimiter string not empty
+---@param max? integer bytes with the delimiter; default 2^20
+---@param line? boolean leave the delimiter and a "\r" before it away
+---@return string|false|nil s
+---@return string? message
+---@return string? code EMSGSIZE
+function Reader:poll_read_until(delimiter, max, line) end
+
+--- One attempt of fill_buf.
+---@return string|false|nil s
+---@return string? message
+---@return string? code
+function Reader:poll_fill_buf() end
+
+--- Takes n bytes of what fill_buf gave.
+---@param n integer 0 to what is buffered
+function Reader:consume(n) end
+
+--- What there is, as soon as there is any. Cancel-safe.
+---@async
+---@param max? integer bytes; default and at most 65536
+---@return string? s nil alone: the end of file
+---@return string? message
+---@return string? code
+function Reader:read(max) end
+
+--- Exactly n bytes. On failure what was read until then is the fourth result; cancelled by a task or aw.timeout it is lost.
+---@async
+---@param n integer at least 0; there is no other limit
+---@return string? s
+---@return string? message
+---@return string? code EOF when the end came first
+---@return string? part
+function Reader:read_exact(n) end
+
+--- Up to and with the delimiter; at the end of file what is left, then nil. Cancel-safe: what has come stays buffered.
+---@async
+---@param delimiter string of one byte or more
+---@param max? integer bytes with the delimiter; default 2^20
+---@return string? s nil alone: the end of file
+---@return string? message
+---@return string? code EMSGSIZE when max bytes hold no delimiter; they stay buffered
+function Reader:read_until(delimiter, max) end
+
+--- A line without its "\n" or "\r\n"; otherwise as read_until.
+---@async
+---@param max? integer bytes with the line's end; default 2^20
+---@return string? line nil alone: the end of file
+---@return string? message
+---@return string? code
+function Reader:read_line(max) end
+
+--- `for line in r:lines() do ... end`, as read_line. A failure is raised, as its message.
+---@param max? integer as in read_line
+---@return async fun(): string?
+function Reader:lines(max) end
+
+--- Everything to the end of file. On failure what was read until then is the fourth result.
+---@async
+---@param max? integer bytes; default 2^26
+---@return string? s
+---@return string? message
+---@return string? code EMSGSIZE when there is more than max
+---@return string? part
+function Reader:read_to_end(max) end
+
+--- What is buffered; where that is nothing, after one read. Take it with consume. Cancel-safe.
+---@async
+---@return string? s nil alone: the end of file
+---@return string? message
+---@return string? code
+function Reader:fill_buf() end
+
+-- Numbers (A6): big-endian, or little-endian with _le. Reading one is a read_exact: the fourth result of a failure is what
+-- was read until then.
+
+--- Reads an unsigned integer of 1 byte.
+---@async
+---@return integer? value, string? message, string? code, string? part
+function Reader:read_u8() end
+
+--- Reads a signed integer of 1 byte.
+---@async
+---@return integer? value, string? message, string? code, string? part
+function Reader:read_i8() end
+
+--- Reads an unsigned integer of 2 bytes, big-endian.
+---@async
+---@return integer? value, string? message, string? code, string? part
+function Reader:read_u16() end
+
+--- Reads an unsigned integer of 2 bytes, little-endian.
+---@async
+---@return integer? value, string? message, string? code, string? part
+function Reader:read_u16_le() end
+
+--- Reads a signed integer of 2 bytes, big-endian.
+---@async
+---@return integer? value, string? message, string? code, string? part
+function Reader:read_i16() end
+
+--- Reads a signed integer of 2 bytes, little-endian.
+---@async
+---@return integer? value, string? message, string? code, string? part
+function Reader:read_i16_le() end
+
+--- Reads an unsigned integer of 4 bytes, big-endian.
+---@async
+---@return integer? value, string? message, string? code, string? part
+function Reader:read_u32() end
+
+--- Reads an unsigned integer of 4 bytes, little-endian.
+---@async
+---@return integer? value, string? message, string? code, string? part
+function Reader:read_u32_le() end
+
+--- Reads a signed integer of 4 bytes, big-endian.
+---@async
+---@return integer? value, string? message, string? code, string? part
+function Reader:read_i32() end
+
+--- Reads a signed integer of 4 bytes, little-endian.
+---@async
+---@return integer? value, string? message, string? code, string? part
+function Reader:read_i32_le() end
+
+--- Reads an unsigned integer of 8 bytes, big-endian.
+---@async
+---@return integer? value, string? message, string? code, string? part # from 2^63 on value is negative, as Lua's integers wrap
+function Reader:read_u64() end
+
+--- Reads an unsigned integer of 8 bytes, little-endian.
+---@async
+---@return integer? value, string? message, string? code, string? part # from 2^63 on value is negative, as Lua's integers wrap
+function Reader:read_u64_le() end
+
+--- Reads a signed integer of 8 bytes, big-endian.
+---@async
+---@return integer? value, string? message, string? code, string? part
+function Reader:read_i64() end
+
+--- Reads a signed integer of 8 bytes, little-endian.
+---@async
+---@return integer? value, string? message, string? code, string? part
+function Reader:read_i64_le() end
+
+--- Reads an unsigned integer of 16 bytes, big-endian.
+---@async
+---@return integer? high the high 64 bits; nil on failure
+---@return integer|string low the low 64 bits, as an integer of Lua; the message on failure
+---@return string? code, string? part
+function Reader:read_u128() end
+
+--- Reads an unsigned integer of 16 bytes, little-endian.
+---@async
+---@return integer? high the high 64 bits; nil on failure
+---@return integer|string low the low 64 bits, as an integer of Lua; the message on failure
+---@return string? code, string? part
+function Reader:read_u128_le() end
+
+--- Reads a signed integer of 16 bytes, big-endian.
+---@async
+---@return integer? high the high 64 bits; nil on failure
+---@return integer|string low the low 64 bits, as an integer of Lua; the message on failure
+---@return string? code, string? part
+function Reader:read_i128() end
+
+--- Reads a signed integer of 16 bytes, little-endian.
+---@async
+---@return integer? high the high 64 bits; nil on failure
+---@return integer|string low the low 64 bits, as an integer of Lua; the message on failure
+---@return string? code, string? part
+function Reader:read_i128_le() end
+
+--- Reads an IEEE 754 float of 4 bytes, big-endian.
+---@async
+---@return number? value, string? message, string? code, string? part
+function Reader:read_f32() end
+
+--- Reads an IEEE 754 float of 4 bytes, little-endian.
+---@async
+---@return number? value, string? message, string? code, string? part
+function Reader:read_f32_le() end
+
+--- Reads an IEEE 754 float of 8 bytes, big-endian.
+---@async
+---@return number? value, string? message, string? code, string? part
+function Reader:read_f64() end
+
+--- Reads an IEEE 754 float of 8 bytes, little-endian.
+---@async
+---@return number? value, string? message, string? code, string? part
+function Reader:read_f64_le() end
+
+-- ---- Kinds ----
+
+--- Writes and reads.
+---@class asyncwrite.Duplex: asyncwrite.Writer, asyncwrite.Reader
+local Duplex = {}
+
+--- A TCP or Unix socket. Flush sends nothing: bytes are handed to the kernel by the write itself.
+---@class asyncwrite.Socket: asyncwrite.Duplex, asyncwrite.Descriptor
+local Socket = {}
+
+--- One attempt to finish connecting. connect has done it for you.
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function Socket:poll_connect() end
+
+--- A pipe or another descriptor. Shutdown of a lone writer closes it, which is what tells the reader (S10).
+---@class asyncwrite.Pipe: asyncwrite.Duplex, asyncwrite.Descriptor
+local Pipe = {}
+
+---@class asyncwrite.Memory: asyncwrite.Writer
+local Memory = {}
+
+--- All bytes of the memory or cursor at the end of the chain.
+---@return string bytes
+function Memory:contents() end
+
+--- The bytes of the memory at the end of the chain, which it then no longer holds.
+---@return string bytes
+function Memory:take() end
+
+---@class asyncwrite.Cursor: asyncwrite.Duplex
+local Cursor = {}
+
+--- All bytes, also those before the position.
+---@return string bytes
+function Cursor:contents() end
+
+---@return integer position bytes before it; 0 at the start
+function Cursor:position() end
+
+--- Beyond the end is allowed: the next write fills the gap with zeros (M5).
+---@param position integer 0 to 2^31-1
+function Cursor:set_position(position) end
+
+---@return integer n bytes from the position to the end
+function Cursor:remaining() end
+
+---@return string bytes from the position to the end
+function Cursor:chunk() end
+
+--- Moves the position on.
+---@param n integer 0 to remaining()
+function Cursor:advance(n) end
+
+--- Methods of what it wraps show through: a read half, the descriptor, the contents of a memory.
+---@class asyncwrite.BufWriter: asyncwrite.Duplex, asyncwrite.Descriptor, asyncwrite.Memory
+local BufWriter = {}
+
+--- Takes the buf_writer off again (B5).
+---@return asyncwrite.Duplex inner
+---@return string unwritten bytes it had accepted and not yet written to inner
+function BufWriter:into_parts() end
+
+--- The bytes held back.
+---@return string bytes
+function BufWriter:buffer() end
+
+--- Methods of what it wraps show through: a write half, the descriptor.
+---@class asyncwrite.BufReader: asyncwrite.Duplex, asyncwrite.Descriptor
+local BufReader = {}
+
+--- The bytes read ahead. Where there is a buf_writer too, those it holds back.
+---@return string bytes
+function BufReader:buffer() end
+
+---@class asyncwrite.Listener: asyncwrite.Descriptor
+local Listener = {}
+
+--- One attempt to accept.
+---@return asyncwrite.Socket|false|nil stream
+---@return string? message
+---@return string? code
+function Listener:poll_accept() end
+
+--- Waits for a connection. Cancel-safe.
+---@async
+---@return asyncwrite.Socket? stream
+---@return string? message
+---@return string? code EMFILE ...; ECANCELED when the listener is closed meanwhile
+function Listener:accept() end
+
+---@class asyncwrite.ServeOptions
+---@field max? integer tasks at once; accepting waits while so many run; default 4096
+---@field on_error? fun(message: string, code: string) called for each accept that failed
+
+--- Accepts until the listener is closed, each connection in a task of its own, and closes the stream when f ends. When
+--- descriptors or memory run out it pauses for 50 ms and goes on.
+---@async
+---@param f async fun(stream: asyncwrite.Socket)
+---@param options? asyncwrite.ServeOptions
+---@return true? closed the listener was closed
+---@return string? message
+---@return string? code
+function Listener:serve(f, options) end
+
+--- A writer and/or reader in Lua: the argument of aw.custom. Each function returns as the poll of the same name does:
+--- Ready, false, or nil, message, code. Before false it must have taken aw.current_waker() or polled another stream
+--- that gave false (W1); it may not wait.
+---@class asyncwrite.Methods
+---@field name? string shown by tostring; default "custom"
+---@field poll_write? fun(self: table, s: string): integer|false|nil, string?, string?
+---@field poll_write_vectored? fun(self: table, list: string[]): integer|false|nil, string?, string? instead of poll_write
+---@field poll_flush? fun(self: table): boolean?, string?, string? default: true at once
+---@field poll_shutdown? fun(self: table): boolean?, string?, string? default: true at once
+---@field poll_read? fun(self: table, max: integer): string|false|nil, string?, string? nil alone: the end of file
+---@field close? fun(self: table) called once, when the stream is closed or collected
+
+-- ---- Tasks and what they share ----
+
+---@class asyncwrite.Task
+local Task = {}
+
+--- Waits for the end of the task. Its error is raised here, with its traceback.
+---@async
+---@return any ... its results; nil, message, "ECANCELED" if it was cancelled
+function Task:join() end
+
+--- Like dropping a future (W13): the task never runs again, its to-be-closed variables run, what it waited on is left
+--- as the operation's promise says. A running task is dropped at its next wait.
+function Task:cancel() end
+
+---@return boolean done it has ended, failed or been cancelled
+function Task:is_done() end
+
+--- The name given to spawn, else where its function was defined: "script.lua:12".
+---@return string name
+function Task:name() end
+
+---@class asyncwrite.Waker
+local Waker = {}
+
+--- Makes the task ready, or has the function called; never resumes from inside (W14).
+function Waker:wake() end
+
+--- Do both wake the same task or function?
+---@param other asyncwrite.Waker
+---@return boolean same
+function Waker:will_wake(other) end
+
+---@class asyncwrite.Mutex
+local Mutex = {}
+
+--- Waits for the lock, first come first served. Cancel-safe.
+---@async
+---@return asyncwrite.Guard guard
+function Mutex:lock() end
+
+---@return asyncwrite.Guard? guard nil when it is locked
+function Mutex:try_lock() end
+
+---@return boolean locked
+function Mutex:is_locked() end
+
+--- f(...) with the lock held. It is released however f ends: return, error or cancel.
+---@async
+---@param f async fun(...: any): ...
+---@param ... any arguments of f
+---@return any ... what f returns
+function Mutex:with(f, ...) end
+
+--- What lock returns; a to-be-closed variable in Lua 5.4.
+---@class asyncwrite.Guard
+local Guard = {}
+
+--- Gives the lock to the next in line. Unlocking again does nothing.
+function Guard:unlock() end
+
+---@class asyncwrite.Notify
+local Notify = {}
+
+--- Wakes one waiter; without one the next notified() returns at once.
+function Notify:notify_one() end
+
+--- Wakes all that wait now; leaves no permit.
+function Notify:notify_waiters() end
+
+--- Waits until notified. Cancel-safe: a notification that had come is passed on.
+---@async
+function Notify:notified() end
+
+---@class asyncwrite.Channel
+local Channel = {}
+
+--- Waits for room, then queues value. Cancel-safe: cancelled, nothing was sent.
+---@async
+---@param value any not nil
+---@return true? ok
+---@return string? message
+---@return string? code EPIPE once the channel is closed
+function Channel:send(value) end
+
+---@param value any not nil
+---@return true? ok
+---@return string? message
+---@return string? code EAGAIN when it is full, EPIPE once it is closed
+function Channel:try_send(value) end
+
+--- Waits for a value. Cancel-safe.
+---@async
+---@return any value nil once the channel is closed and drained
+function Channel:recv() end
+
+---@return any value
+---@return string? message
+---@return string? code EAGAIN when it is empty; nil alone once it is closed and drained
+function Channel:try_recv() end
+
+--- `for value in channel:values() do ... end`, until it is closed and drained.
+---@return async fun(): any
+function Channel:values() end
+
+--- No more sends; what is queued can still be received. Wakes everybody who waits.
+function Channel:close() end
+
+-- ---- Internal ----
+
+--- The module asyncwrite.core: what the library's own Lua files are made of. No promises: it changes without notice.
+--- Besides this it holds those functions documented above that are written in C. `require "asyncwrite"` is the interface.
+---@class asyncwrite.core
+---@field methods table<string, function> the methods of all streams; the suspending ones are put in by io.lua and net.lua
+---@field library fun() the calling chunk belongs to the library: errors of misuse point past it
+---@field is_library fun(source: string): boolean? does a chunk, as debug.getinfo names its source?
+---@field raise fun(op: string, message: string) an error of misuse, at the line that called the library
+---@field arg_error fun(op: string, number: integer, name: string, message: string) the same for an argument; 0 is self
+---@field fail fun(code: string): nil, string, string the triple of a code
+---@field is_box fun(value: any): boolean is_stream
+---@field task fun(co: thread, task: table): asyncwrite.core.Handle makes a task of a coroutine
+---@field next_ready fun(): table? the next task to resume, with a fresh budget
+---@field coop fun(): boolean false: the budget is spent, the task is woken again and must park (W12)
+---@field can_wait fun(): boolean, string? false and why the calling coroutine cannot wait now
+---@field turn fun(wait: boolean) lets the loop run its callbacks; with wait it waits for the first
+---@field pending fun(): integer, integer, boolean ready tasks; waits the loop can end; is a turn wanted first?
+---@field backend_fd fun(): integer readable when the loop has something to do, for hosts
+---@field backend_timeout fun(): integer milliseconds until the loop wants a turn; -1: never
+---@field timer fun(seconds: number): asyncwrite.core.Timer
+---@field encode fun(format: string, value: any, low?: integer): string "u16_le" and so on (A6)
+---@field decode fun(format: string, s: string): any, integer?
+---@field copy fun(r: asyncwrite.Reader, w: asyncwrite.Writer, buffer: integer?, shut_down: boolean): asyncwrite.core.Pump
+---@field resolve fun(host: string?, port: string, passive: boolean): asyncwrite.core.Lookup?, string?, string?
+---@field tcp_connect fun(lookup: asyncwrite.core.Lookup, i: integer, from?: asyncwrite.core.Lookup): asyncwrite.Socket?, string?, string?
+---@field tcp_listen fun(lookup: asyncwrite.core.Lookup, i: integer, backlog?: integer, reuseport?: boolean): asyncwrite.Listener?, string?, string?
+---@field unix_connect fun(path: string): asyncwrite.Socket?, string?, string?
+---@field unix_listen fun(path: string, backlog?: integer): asyncwrite.Listener?, string?, string?
+---@field unix_pair fun(): asyncwrite.Socket?, asyncwrite.Socket|string, string?
+---@field pipe_pair fun(): asyncwrite.Pipe?, asyncwrite.Pipe|string, string?
+---@field pipe_open fun(fd: integer): asyncwrite.Pipe?, string?, string?
+
+--- A task as C sees it.
+---@class asyncwrite.core.Handle
+---@field wake fun(self) makes it ready
+---@field enter fun(self) it runs from here on, on the budget of the task that runs now
+---@field finish fun(self) it never runs again
+
+---@class asyncwrite.core.Timer
+---@field poll fun(self): boolean has the time come?
+---@field free fun(self)
+
+---@class asyncwrite.core.Lookup
+---@field poll fun(self): boolean?, string?, string?
+---@field count fun(self): integer addresses it gave
+---@field address fun(self, i: integer): string, integer
+---@field free fun(self)
+
+---@class asyncwrite.core.Pump
+---@field poll fun(self, r: asyncwrite.Reader, w: asyncwrite.Writer): boolean?, string?, string?
+---@field total fun(self): integer bytes the writer took until now
+
+return aw
