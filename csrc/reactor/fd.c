@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Readiness of descriptors. Interest stays armed between waits, because each change costs libuv two system calls; it is
- * dropped when an event finds nobody waiting. */
+ * dropped when an event finds nobody waiting for the second time in a row: the first may find a task that was woken and
+ * has not run yet. */
 #include "reactor/fd.h"
 #include "reactor/reactor.h"
 
@@ -32,8 +33,11 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
     events = UV_READABLE | UV_WRITABLE;
   }
   int unwanted = 0;
-  for (int dir = AW_READ; dir <= AW_WRITE; dir++)
-    if ((events & event_of[dir]) && io->slot[dir] == NULL) unwanted |= event_of[dir];
+  for (int dir = AW_READ; dir <= AW_WRITE; dir++) {
+    if (!(events & event_of[dir])) continue;
+    if (io->slot[dir]) io->unheard[dir] = 0;
+    else if (++io->unheard[dir] > 1) unwanted |= event_of[dir];
+  }
   if (unwanted & io->armed) arm(io, io->armed & ~unwanted);
   /* A waker may free io: the write side is looked up again through the handle. */
   if (events & UV_READABLE) wake(io, AW_READ);
@@ -79,6 +83,7 @@ int aw_fd_wait(struct aw_fd *io, int dir, aw_waker *waker) {
   if (rc < 0) return rc;
   if (io->slot[dir] == NULL) io->reactor->parked++;
   aw_slot_park(&io->slot[dir], waker);
+  io->unheard[dir] = 0;
   return AW_PENDING;
 }
 

@@ -12,9 +12,10 @@ struct aw_fd {
   struct aw_fd *prev, *next; /* in the reactor's list, from the first wait on */
   uv_poll_t *poll;           /* NULL until something had to wait; freed in its close callback */
   int fd;
-  int armed;       /* UV_READABLE | UV_WRITABLE as told to libuv; stays on while wakes are wanted */
-  bool blocked[2]; /* the last call would have blocked or came back short: wait before the next one (P10) */
-  int error[2];    /* latched: every later call in this direction fails alike */
+  int armed;                /* UV_READABLE | UV_WRITABLE as told to libuv; stays on while wakes are wanted */
+  unsigned char unheard[2]; /* events in a row that found nobody waiting */
+  bool blocked[2];          /* the last call would have blocked or came back short: wait before the next one (P10) */
+  int error[2];             /* latched: every later call in this direction fails alike */
   bool socket;
   aw_waker *slot[2];
 };

@@ -49,7 +49,8 @@ function aw.sleep(seconds) end
 function aw.yield() end
 
 --- Runs f(...) under a deadline (A10). f is polled first: what is ready beats a deadline that has passed. When time is
---- up f is dropped as by Task:cancel, and how many bytes the operation that was cut had accepted is told.
+--- up f is dropped as by Task:cancel. accepted is what the operation that was cut had accepted; of a read, what it had
+--- taken; 0 if f waits in first or all.
 ---@async
 ---@param seconds number 0 to 1e9
 ---@param f async fun(...: any): ...
@@ -416,7 +417,7 @@ local Writer = {}
 function Writer:poll_write(s, i, j) end
 
 --- One attempt from several strings, as from their concatenation (V1-V7). At most 1024 are looked at.
----@param list string[]
+---@param list (string|number)[]
 ---@param skip? integer bytes of the list accepted already; default 0
 ---@return integer|false|nil n
 ---@return string? message
@@ -473,7 +474,7 @@ function Writer:write(s, i, j) end
 
 --- One write from several strings. Cancel-safe (A3).
 ---@async
----@param list string[]
+---@param list (string|number)[]
 ---@return integer? n bytes accepted
 ---@return string? message
 ---@return string? code
@@ -501,7 +502,7 @@ function Writer:write_all(...) end
 
 --- Writes all strings of a list (V5). As write_all when cancelled.
 ---@async
----@param list string[]
+---@param list (string|number)[]
 ---@return true? ok
 ---@return string? message
 ---@return string? code
@@ -713,6 +714,10 @@ function Reader:poll_read_until(delimiter, max, line) end
 ---@return string? message
 ---@return string? code
 function Reader:poll_fill_buf() end
+
+--- The bytes read ahead, "" without a buf_reader.
+---@return string bytes
+function Reader:read_buffer() end
 
 --- Takes n bytes of what fill_buf gave.
 ---@param n integer 0 to what is buffered
@@ -958,17 +963,13 @@ local BufWriter = {}
 ---@return string unwritten bytes it had accepted and not yet written to inner
 function BufWriter:into_parts() end
 
---- The bytes held back.
+--- The bytes it had accepted and not yet written to inner.
 ---@return string bytes
 function BufWriter:buffer() end
 
 --- Methods of what it wraps show through: a write half, the descriptor.
 ---@class asyncwrite.BufReader: asyncwrite.Duplex, asyncwrite.Descriptor
 local BufReader = {}
-
---- The bytes read ahead. Where there is a buf_writer too, those it holds back.
----@return string bytes
-function BufReader:buffer() end
 
 ---@class asyncwrite.Listener: asyncwrite.Descriptor
 local Listener = {}
@@ -1129,6 +1130,7 @@ function Channel:close() end
 ---@field is_library fun(source: string): boolean? does a chunk, as debug.getinfo names its source?
 ---@field raise fun(op: string, message: string) an error of misuse, at the line that called the library
 ---@field arg_error fun(op: string, number: integer, name: string, message: string) the same for an argument; 0 is self
+---@field check_stream fun(op: string, number: integer, name: string, value: any, what: string) what: "r", "w", "rw"; else raises
 ---@field fail fun(code: string): nil, string, string the triple of a code
 ---@field is_box fun(value: any): boolean is_stream
 ---@field task fun(co: thread, task: table): asyncwrite.core.Handle makes a task of a coroutine
@@ -1144,8 +1146,8 @@ function Channel:close() end
 ---@field decode fun(format: string, s: string): any, integer?
 ---@field copy fun(r: asyncwrite.Reader, w: asyncwrite.Writer, buffer: integer?, shut_down: boolean): asyncwrite.core.Pump
 ---@field resolve fun(host: string?, port: string, passive: boolean): asyncwrite.core.Lookup?, string?, string?
----@field tcp_connect fun(lookup: asyncwrite.core.Lookup, i: integer, from?: asyncwrite.core.Lookup): asyncwrite.Socket?, string?, string?
----@field tcp_listen fun(lookup: asyncwrite.core.Lookup, i: integer, backlog?: integer, reuseport?: boolean): asyncwrite.Listener?, string?, string?
+---@field tcp_connect function (lookup, i [, from]): a stream under way to address i, or the triple
+---@field tcp_listen function (lookup, i [, backlog [, reuseport]]): a listener at address i, or the triple
 ---@field unix_connect fun(path: string): asyncwrite.Socket?, string?, string?
 ---@field unix_listen fun(path: string, backlog?: integer): asyncwrite.Listener?, string?, string?
 ---@field unix_pair fun(): asyncwrite.Socket?, asyncwrite.Socket|string, string?

@@ -17,7 +17,7 @@ Task.__index = Task
 
 local PARK = {}                                      -- what a parked task yields
 local CANCELLED = setmetatable({}, { __tostring = function() return "asyncwrite: task cancelled" end })
-local BATCH = 64                                     -- resumes between two turns of the loop
+local BATCH = 64                                     -- resumes between two turns of the loop, if so many are not ready
 local by_thread = setmetatable({}, { __mode = "k" }) -- coroutine -> task
 local live, nlive = {}, 0                            -- every task that has not ended
 local failures = {}                                  -- tasks that failed while nobody was joining them
@@ -321,9 +321,10 @@ local function report_failures()
   end
 end
 
---- Resumes ready tasks, at most one batch of them. The hosts call it after each turn of the loop.
+--- Resumes the tasks that are ready, and then some that these made ready. The hosts call it after each turn of the loop.
 function M.run_ready()
-  for _ = 1, BATCH do
+  local ready = pending()
+  for _ = 1, ready > BATCH and ready or BATCH do
     local task = next_ready()
     if not task then break end
     local args = task.args

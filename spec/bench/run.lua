@@ -215,7 +215,7 @@ local function floor_again(total)
 end
 
 local function ping(program, label)
-  return { label = label, target = 1.15, program = program, args = { PING_WARM_UP + amount(30000) } }
+  return { label = label, target = 1.15, program = program, args = { PING_WARM_UP + amount(20000) } }
 end
 
 local function poller(program, kind, label)
@@ -309,7 +309,7 @@ local benchmarks = {
   },
   {
     name = "slow_reader",
-    rounds = 5,
+    rounds = 2,
     run = client,
     peer = { "sink_peer", 8 * MiB, 128 * 1024 },
     rows = { growth },

@@ -7,12 +7,15 @@ local port, mode, chunk, total = tonumber(arg[1]), arg[2], tonumber(arg[3]), ton
 local HEADER_SIZE, BUFFER_SIZE = 16, 8192
 local s, header = ("p"):rep(chunk), ("h"):rep(HEADER_SIZE)
 
--- Each takes the connection and the number of chunks, and returns the bytes it wrote.
+-- They test what they get without assert, whose call would be a quarter of the cheapest of them, and is not the
+-- library's. Each takes the connection and the number of chunks, and returns the bytes it wrote.
 local modes = {}
 
 function modes.write_all(conn, count)
   for _ = 1, count do
-    assert(conn:write_all(s))
+    if not conn:write_all(s) then
+      error("write_all failed")
+    end
   end
   return count * chunk
 end
@@ -34,7 +37,9 @@ end
 function modes.buf_write_all(conn, count)
   local w = aw.buf_writer(conn, BUFFER_SIZE)
   for _ = 1, count do
-    assert(w:write_all(s))
+    if not w:write_all(s) then
+      error("write_all failed")
+    end
   end
   assert(w:flush())
   return count * chunk, w
@@ -44,7 +49,9 @@ function modes.buf_write_many(conn, count)
   local w = aw.buf_writer(conn, BUFFER_SIZE)
   local calls = math.floor(count / 16)
   for _ = 1, calls do
-    assert(w:write_all(s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s))
+    if not w:write_all(s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s) then
+      error("write_all failed")
+    end
   end
   assert(w:flush())
   return calls * 16 * chunk, w
@@ -52,7 +59,9 @@ end
 
 function modes.vec_write_all(conn, count)
   for _ = 1, count do
-    assert(conn:write_all(header, s))
+    if not conn:write_all(header, s) then
+      error("write_all failed")
+    end
   end
   return count * (HEADER_SIZE + chunk)
 end
@@ -60,8 +69,10 @@ end
 function modes.vec_write_vectored(conn, count)
   local each = HEADER_SIZE + chunk
   for _ = 1, count do
-    local n = assert(conn:write_vectored({ header, s }))
-    if n < each then
+    local n = conn:write_vectored({ header, s })
+    if not n then
+      error("write_vectored failed")
+    elseif n < each then
       assert(conn:write_all((header .. s):sub(n + 1)))
     end
   end

@@ -1,0 +1,160 @@
+-- SPDX-License-Identifier: MIT
+-- Every kind of writer, as the conformance tests see it: a name, its traits, and how one is made inside a task.
+--
+-- Traits, all of them false by default:
+--   full      it has room for so much and is NotReady then        late      the kernel may make room by itself (TCP's
+--   peer      somebody reads it, and may go away                            window), so NotReady may end unasked
+--   eof       the peer sees end of file after shutdown            half      it is a reader too: t.r reads what t.back sends
+--   fd        wakes come from the loop                            random    a double below pends and is short by dice
+--   vectored  what is_write_vectored says                         buffer    bytes held back at most, by a wrapper
+--   zero      it gives 0 when it has no room                      blind     nobody can see what arrived (sink)
+--   double    t.double logs every call that reaches the leaf      leaf      no wrapper around it
+
+local aw = require "asyncwrite"
+local D = require "support.doubles"
+local Fixture = require "conformance.fixture"
+
+local CAPACITY = 64        -- of pipes in memory
+local BUFFER = 16          -- of buf_writers
+local SOCKET_BUFFER = 4096 -- asked of the kernel, so that sockets fill up soon
+local FIXED = 256 * 1024   -- a fixed cursor: more than any test writes, unless it wants to see the end
+
+local kinds, by_name = {}, {}
+
+local function add(name, traits, make)
+  local kind = { name = name, make = make }
+  for trait, value in pairs(traits) do kind[trait] = value end
+  function kind.build(random)
+    local t = Fixture.new(kind, random)
+    make(t)
+    return t:ready_to_use()
+  end
+  kinds[#kinds + 1] = kind
+  by_name[name] = kind
+end
+
+local function leaf(name, traits, make)
+  traits.leaf = true
+  add(name, traits, make)
+end
+
+-- What wraps another kind has its traits, but for those that change.
+local function over(name, inner, changes, wrap)
+  local traits, below = {}, assert(by_name[inner])
+  for trait, value in pairs(below) do traits[trait] = value end
+  traits.name, traits.make, traits.build, traits.leaf = nil, nil, nil, nil
+  for trait, value in pairs(changes) do traits[trait] = value or nil end
+  add(name, traits, function(t)
+    below.make(t)
+    wrap(t)
+  end)
+end
+
+local function buffered(inner, capacity, name)
+  capacity = capacity or BUFFER
+  local below = by_name[inner].buffer or 0
+  over(name or "buf_writer > " .. inner, inner, { buffer = below + capacity, vectored = true }, function(t)
+    t.w = aw.buf_writer(t.w, capacity)
+  end)
+end
+
+-- ---- Leaves ----
+
+leaf("sink", { vectored = true, blind = true }, function(t) t.w = aw.sink() end)
+
+leaf("memory", { vectored = true }, function(t)
+  t.w = aw.memory()
+  t.contents = function() return t.w:contents() end
+end)
+
+leaf("cursor", { vectored = true }, function(t)
+  t.w = aw.cursor()
+  t.contents = function() return t.w:contents() end
+end)
+
+leaf("cursor(fixed)", { vectored = true, zero = FIXED }, function(t)
+  t.w = aw.cursor(("\0"):rep(FIXED), FIXED)
+  t.contents = function() return t.w:contents():sub(1, t.w:position()) end
+end)
+
+leaf("duplex", { vectored = true, full = true, peer = true, eof = true, half = true }, function(t)
+  t.w, t.peer = aw.duplex(CAPACITY)
+end)
+
+leaf("simplex", { vectored = true, full = true, peer = true, eof = true }, function(t)
+  t.peer, t.w = aw.simplex(CAPACITY)
+end)
+
+leaf("tcp", { vectored = true, full = true, late = true, peer = true, eof = true, half = true, fd = true }, function(t)
+  local listener = assert(aw.tcp.listen("127.0.0.1", 0))
+  local _, port = listener:local_addr()
+  t.w = assert(aw.tcp.connect("127.0.0.1", port))
+  t.peer = assert(listener:accept())
+  listener:close()
+  assert(t.w:set_send_buffer_size(SOCKET_BUFFER))
+  assert(t.peer:set_recv_buffer_size(SOCKET_BUFFER))
+end)
+
+leaf("unix", { vectored = true, full = true, peer = true, eof = true, half = true, fd = true }, function(t)
+  t.w, t.peer = aw.unix.pair()
+  assert(t.w:set_send_buffer_size(SOCKET_BUFFER))
+end)
+
+leaf("pipe", { vectored = true, full = true, peer = true, eof = true, fd = true }, function(t)
+  t.peer, t.w = aw.pipe.pair()
+end)
+
+leaf("pipe(socket)", { vectored = true, full = true, peer = true, eof = true, half = true, fd = true }, function(t)
+  local near
+  near, t.peer = aw.unix.pair()
+  assert(near:set_send_buffer_size(SOCKET_BUFFER))
+  t.w = assert(aw.pipe.open(near:fd()))
+  near:close()
+end)
+
+leaf("custom", { double = true }, function(t) t:use(D.writer()) end)
+
+leaf("custom(vectored)", { double = true, vectored = true }, function(t) t:use(D.writer { vectored = true }) end)
+
+leaf("lua_pipe", { full = true, peer = true, eof = true }, function(t) t.w, t.peer = D.pipe(CAPACITY) end)
+
+leaf("chaos", { random = true }, function(t) t:use(D.writer(D.chaos(t.random))) end)
+
+leaf("chaos(vectored)", { random = true, vectored = true }, function(t)
+  t:use(D.writer(D.chaos(t.random, { vectored = true })))
+end)
+
+-- ---- Wrappers ----
+
+for _, inner in ipairs { "sink", "memory", "cursor(fixed)", "duplex", "simplex", "tcp", "unix", "pipe", "custom",
+  "custom(vectored)", "lua_pipe", "chaos", "chaos(vectored)" } do
+  buffered(inner)
+end
+buffered("memory", 0, "buf_writer(0) > memory")
+buffered("buf_writer > tcp", 40)
+buffered("buf_writer > chaos", 40)
+buffered("buf_writer > lua_pipe", 3)
+
+local function read_ahead(t) t.w = aw.buf_reader(t.w, BUFFER) end
+over("buf_reader | duplex", "duplex", {}, read_ahead)
+over("buf_reader | tcp", "tcp", {}, read_ahead)
+over("buf_reader | buf_writer > unix", "buf_writer > unix", {}, read_ahead)
+
+over("join(simplex, simplex)", "simplex", { half = true }, function(t)
+  local r, back = aw.simplex(CAPACITY)
+  t.w, t.back = aw.join(r, t.w), back
+end)
+
+over("join(pipe, buf_writer > pipe)", "buf_writer > pipe", { half = true }, function(t)
+  local r, back = aw.pipe.pair()
+  t.w, t.back = aw.join(r, t.w), back
+end)
+
+local function split(t) t.r, t.w = aw.split(t.w) end
+over("split(duplex)", "duplex", {}, split)
+over("split(tcp)", "tcp", {}, split)
+over("split(buf_writer > tcp)", "buf_writer > tcp", {}, split)
+
+over("unsplit(unix)", "unix", {}, function(t) t.w = aw.unsplit(aw.split(t.w)) end)
+
+return kinds

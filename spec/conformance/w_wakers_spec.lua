@@ -1,0 +1,335 @@
+-- SPDX-License-Identifier: MIT
+-- W1-W10: who is woken, when, and by what.
+
+local aw = require "asyncwrite"
+local D = require "support.doubles"
+local H = require "conformance.harness"
+local check = require "conformance.check"
+
+local M = {}
+local clause, exact = H.clause, H.exact
+
+local BIG = 4000000 -- more than any pipe or socket here holds: its write_all waits for sure
+
+local CUSTOM = { kinds = { "custom", "custom(vectored)", "buf_writer > custom", "buf_writer > custom(vectored)" },
+  reason = "written in C; a forgotten waker shows in every test that waits" }
+
+-- Polls until it is NotReady; the counter of that poll.
+local function pend(t, method, ...)
+  while true do
+    local c, value = D.poll(t.w, method, ...)
+    if value == false then return c end
+    if type(value) == "number" then
+      t:book("x", value)
+    else
+      t:fill()
+    end
+  end
+end
+
+clause(M, "W1", "every_pending_poll_is_woken", { "full" }, function(t, kind)
+  t:fill()
+  t:make_room(pend(t, "poll_write", "x"))
+  t:fill()
+  t:make_room(pend(t, "poll_write_vectored", { "x" }))
+  t:fill()
+  t:make_room(pend(t, "poll_write_buf", aw.cursor("x")))
+  if kind.buffer then
+    t:fill()
+    t:make_room(pend(t, "poll_flush"))
+    t:fill()
+    local c, value = D.poll(t.w, "poll_shutdown")
+    if value == false then t:make_room(c) end
+  end
+  t:finish()
+end)
+
+clause(M, "W1", "every_pending_read_is_woken", { "peer" }, function(t)
+  local c, value = D.poll(t.peer, "poll_read")
+  check.equal(value, false, "poll_read with nothing to read")
+  t:put("x")
+  check.equal(D.ready(t.w, "poll_flush"), true, "poll_flush")
+  c:wait()
+  check.equal(D.ready(t.peer, "poll_read"), "x", "poll_read")
+end)
+
+exact(M, "W1", "a_writer_in_lua_that_pends_without_the_waker_is_reported", CUSTOM, function()
+  local function no() return false end
+  local forgetful = { poll_write = no, poll_flush = no, poll_shutdown = no, poll_read = no }
+  local vectored = { poll_write = no, poll_write_vectored = no }
+  check.raises({ "poll_write", "W1" }, "poll_write", D.poll, aw.custom(forgetful), "poll_write", "x")
+  check.raises({ "poll_write_vectored", "W1" }, "vectored", D.poll, aw.custom(vectored), "poll_write", "x")
+  check.raises({ "poll_flush", "W1" }, "poll_flush", D.poll, aw.buf_writer(aw.custom(forgetful)), "poll_flush")
+  check.raises({ "poll_shutdown", "W1" }, "poll_shutdown", D.poll, aw.custom(forgetful), "poll_shutdown")
+  check.raises({ "poll_read", "W1" }, "poll_read", D.poll, aw.custom(forgetful), "poll_read")
+  check.raises({ "poll_write", "W1" }, "write in a task", function() aw.custom(forgetful):write("x") end)
+end)
+
+exact(M, "W1", "a_writer_in_lua_may_pend_on_another_one", CUSTOM, function()
+  local below, peer = aw.duplex(4)
+  local w = aw.custom {
+    poll_write = function(_, s) return below:poll_write(s) end,
+    poll_flush = function() return below:poll_flush() end,
+  }
+  check.equal(w:write("abcd"), 4, "write")
+  local c, n = D.poll(w, "poll_write", "e")
+  check.equal(n, false, "poll_write with no room below")
+  check.equal(peer:read(), "abcd", "read")
+  check.equal(c.woken, 1, "wakes")
+end)
+
+clause(M, "W2", "the_waker_of_the_latest_poll_is_the_one", { "full" }, function(t)
+  local first, second, n
+  repeat
+    first = t:fill()
+    second, n = D.poll(t.w, "poll_write", "x")
+    if n then t:book("x", n) end
+  until n == false
+  t:make_room(second)
+  check.equal(first.woken, 0, "wakes of the earlier waker")
+  t:finish()
+end)
+
+clause(M, "W2", "the_waker_of_the_latest_read_is_the_one", { "peer" }, function(t)
+  local first, second = D.poll(t.peer, "poll_read"), D.poll(t.peer, "poll_read")
+  t:put("x")
+  check.equal(D.ready(t.w, "poll_flush"), true, "poll_flush")
+  second:wait()
+  check.equal(first.woken, 0, "wakes of the earlier waker")
+end)
+
+clause(M, "W3", "write_and_flush_share_one_slot", { "full", "buffer" }, function(t)
+  local first, second, value
+  repeat
+    first = t:fill()
+    second, value = D.poll(t.w, "poll_flush")
+  until value == false
+  t:make_room(second)
+  check.equal(first.woken, 0, "wakes of the waker of poll_write")
+  t:finish()
+end)
+
+clause(M, "W3", "a_second_task_on_a_slot_is_told_that_it_is_busy", { "full" }, function(t)
+  local s = D.text(BIG)
+  local task = t:spawn(function() return t.w:write_all(s) end)
+  t:let_run(function() return true end)
+  local function busy(op, f, ...) check.raises({ "EBUSY", op }, op .. " beside a write that waits", f, ...) end
+  for _, op in ipairs { "poll_write", "poll_flush", "poll_shutdown" } do
+    busy(op, D.poll, t.w, op, "x")
+    busy(op, t.w[op], t.w, op == "poll_write" and "x" or nil)
+  end
+  busy("write", t.w.write, t.w, "x")
+  busy("write_all", t.w.write_all, t.w, "x")
+  busy("flush", t.w.flush, t.w)
+  busy("copy", aw.copy, aw.cursor("x"), t.w)
+  check.ok(not task:is_done(), "the write does not wait any more")
+  t:read_on()
+  check.equal(task:join(), true, "the write that waited")
+  t:book(s, #s)
+  t:finish()
+end)
+
+clause(M, "W3", "a_second_task_on_a_read_slot_is_told_that_it_is_busy", { "half" }, function(t)
+  local task = t:spawn(function() return t.r:read() end)
+  t:let_run(function() return true end)
+  check.raises({ "EBUSY", "poll_read" }, "poll_read", D.poll, t.r, "poll_read")
+  check.raises({ "EBUSY", "read" }, "read", t.r.read, t.r)
+  t:put("writing is free")
+  t:finish()
+  check.ok(t.back:write_all("x") and t.back:flush())
+  check.equal(task:join(), "x", "the read that waited")
+end)
+
+clause(M, "W4", "room_to_write_does_not_wake_the_reader", { "full", "half" }, function(t)
+  local reader, value = D.poll(t.r, "poll_read")
+  check.equal(value, false, "poll_read with nothing to read")
+  for _ = 1, 3 do t:make_room(t:fill()) end
+  check.equal(reader.woken, 0, "wakes of the reader by room")
+  check.ok(t.back:write_all("x") and t.back:flush())
+  reader:wait()
+  t:finish()
+end)
+
+clause(M, "W4", "bytes_to_read_do_not_wake_the_writer", { "full", "half", "!late" }, function(t)
+  local writer = t:fill()
+  local reader = D.poll(t.r, "poll_read")
+  for _ = 1, 3 do
+    check.ok(t.back:write_all("x") and t.back:flush())
+    reader:wait()
+    reader = D.poll(t.r, "poll_read")
+    if reader.woken == 0 then reader = D.poll(t.r, "poll_read") end
+  end
+  check.equal(writer.woken, 0, "wakes of the writer by bytes")
+  t:make_room(writer)
+  t:finish()
+end)
+
+clause(M, "W5", "a_spurious_wake_is_only_a_hint", { "full" }, function(t)
+  local s, waker = D.text(BIG), nil
+  local task = t:spawn(function()
+    waker = aw.current_waker()
+    return t.w:write_all(s)
+  end)
+  for _ = 1, 20 do
+    aw.yield()
+    waker:wake()
+    waker:wake()
+  end
+  check.ok(not task:is_done(), "a wake ended the wait")
+  t:read_on()
+  check.equal(task:join(), true, "write_all")
+  t:book(s, #s)
+  t:finish()
+end)
+
+clause(M, "W5", "a_spurious_wake_of_a_reader_is_only_a_hint", { "peer" }, function(t)
+  local waker
+  local task = t:spawn(function()
+    waker = aw.current_waker()
+    return t.peer:read()
+  end)
+  for _ = 1, 20 do
+    aw.yield()
+    waker:wake()
+  end
+  check.ok(not task:is_done(), "a wake ended the wait")
+  t:put("x")
+  check.equal(D.ready(t.w, "poll_flush"), true, "poll_flush")
+  check.equal(task:join(), "x", "read")
+end)
+
+exact(M, "W6", "a_wake_during_a_poll_makes_one_more_poll", CUSTOM, function()
+  local function thrice(d) -- three wakes in one poll
+    for _ = 1, 3 do aw.current_waker():wake() end
+    if d.polls then return nil end
+    d.polls = 1
+    return "pending"
+  end
+  local d = D.writer { write = thrice }
+  check.equal(d.w:write("x"), 1, "write")
+  check.list(d.log, { "write x = pending", "write x = 1" })
+end)
+
+clause(M, "W6", "wakes_before_a_poll_coalesce", { "full" }, function(t)
+  local s, waker, resumed = D.text(BIG), nil, 0
+  t:spawn(function()
+    waker = aw.current_waker()
+    while true do
+      local n = t.w:poll_write(s)
+      resumed = resumed + 1
+      if n then t:book(s, n) else aw.park("test") end
+    end
+  end)
+  t:let_run(function() return resumed > 0 end)
+  local before = resumed
+  for _ = 1, 10 do waker:wake() end
+  aw.yield()
+  check.ok(resumed - before >= 1, "no poll after the wakes")
+  if not t.kind.late then check.equal(resumed - before, 1, "polls after ten wakes") end
+end)
+
+clause(M, "W7", "a_waker_may_close_the_writer", { "full" }, function(t)
+  t:fill()
+  local c = D.waker(function() t.w:close() end)
+  c:poll(t.w, "poll_write", "x")
+  if c.woken == 0 and not t.w:is_closed() then t:make_room(c) end
+  check.ok(t.w:is_closed(), "the writer is open")
+end)
+
+clause(M, "W7", "a_waker_may_close_both_sides", { "full" }, function(t)
+  t:fill()
+  local c = D.waker(function()
+    t.w:close()
+    t.peer:close()
+  end)
+  c:poll(t.w, "poll_write", "x")
+  while not t.peer:is_closed() do
+    D.poll(t.peer, "poll_read")
+    aw.yield()
+  end
+  check.ok(t.w:is_closed(), "the writer is open")
+end)
+
+clause(M, "W7", "a_reader_s_waker_may_close_both_sides", { "peer" }, function(t)
+  local c = D.waker(function()
+    t.peer:close()
+    t.w:close()
+  end)
+  c:poll(t.peer, "poll_read")
+  D.poll(t.w, "poll_write", "x")
+  if not t.w:is_closed() then D.poll(t.w, "poll_flush") end
+  c:wait()
+  check.ok(t.w:is_closed() and t.peer:is_closed(), "a side is open")
+end)
+
+clause(M, "W8", "a_parked_writer_is_told_that_its_peer_went", { "full", "peer" }, function(t)
+  local task = t:spawn(function() return t.w:write_all(D.text(BIG)) end)
+  t:let_run(function() return true end)
+  t:close_peer()
+  local ok, message, code, accepted = task:join()
+  check.fails("EPIPE ECONNRESET", "write_all without a peer", ok, message, code)
+  check.ok(accepted >= 0 and accepted < BIG, "bytes accepted: " .. tostring(accepted))
+end)
+
+clause(M, "W8", "a_parked_writer_is_told_that_its_peer_was_collected", { "full", "peer" }, function(t)
+  local c = t:fill()
+  if t.back == t.peer then t.back = nil end
+  t.peer = nil
+  collectgarbage()
+  collectgarbage()
+  c:wait()
+  check.fails("EPIPE ECONNRESET", "poll_write", D.ready(t.w, "poll_write", "x"))
+end)
+
+clause(M, "W8", "a_parked_reader_is_told_that_the_writer_closed", { "eof" }, function(t)
+  local c, value = D.poll(t.peer, "poll_read")
+  check.equal(value, false, "poll_read with nothing to read")
+  t.w:close()
+  c:wait()
+  local s, _, code = D.ready(t.peer, "poll_read")
+  check.equal(s, nil, "poll_read after close")
+  check.ok(code == nil or code == "ECONNRESET", code)
+end)
+
+clause(M, "W9", "a_read_wakes_the_writer_once", { "full", "!fd" }, function(t)
+  local c = t:fill()
+  for i = 1, 5 do
+    t:keep(select(2, D.poll(t.peer, "poll_read", 1)))
+    check.equal(c.woken, 1, ("wakes after read %d"):format(i))
+  end
+  t:finish()
+end)
+
+clause(M, "W9", "a_read_of_nothing_wakes_nobody", { "half", "!fd" }, function(t)
+  local c = D.poll(t.r, "poll_read")
+  D.poll(t.peer, "poll_read")
+  D.poll(t.peer, "poll_read")
+  check.equal(c.woken, 0, "wakes")
+end)
+
+clause(M, "W10", "a_disconnected_peer_stays_disconnected", { "peer", "fd", "full", "!buffer" }, function(t)
+  local c = t:fill()
+  t:close_peer()
+  c:wait()
+  for _ = 1, 5 do
+    check.fails("EPIPE ECONNRESET", "poll_write", select(2, D.poll(t.w, "poll_write", "x")))
+    aw.yield()
+  end
+  if t.r then
+    for _ = 1, 5 do
+      local s, _, code = select(2, D.poll(t.r, "poll_read"))
+      check.ok(s == nil and (code == nil or code == "ECONNRESET"), "poll_read gave " .. tostring(s))
+    end
+  end
+end)
+
+clause(M, "W10", "end_of_file_stays_end_of_file", { "eof" }, function(t)
+  t:finish()
+  for _ = 1, 5 do
+    local s, _, code = select(2, D.poll(t.peer, "poll_read"))
+    check.equal(s, nil, "poll_read at the end of file")
+    check.equal(code, nil, "its code")
+  end
+end)
+
+return M
