@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Readiness of descriptors. Interest stays armed between waits, because each change costs libuv two system calls; it is
- * dropped when an event finds nobody waiting for the second time in a row: the first may find a task that was woken and
- * has not run yet. */
+/* Reading and writing descriptors, and waiting for them. How readiness is learned is the business of ready_*.c. */
 #include "reactor/fd.h"
 #include "reactor/reactor.h"
 
@@ -13,62 +11,33 @@
 #include <time.h>
 #include <unistd.h>
 
-static const int event_of[2] = {[AW_READ] = UV_READABLE, [AW_WRITE] = UV_WRITABLE};
-
-static int arm(struct aw_fd *io, int events);
-
-static void wake(struct aw_fd *io, int dir) {
-  io->blocked[dir] = false;
-  if (io->slot[dir] == NULL) return;
-  io->reactor->parked--;
-  aw_slot_wake(&io->slot[dir]);
+static void count_parked(aw_reactor *reactor, int change) {
+  reactor->parked += (size_t)change;
+  aw_ready_keep_alive(reactor, reactor->parked > 0);
 }
 
-static void on_ready(uv_poll_t *poll, int status, int events) {
-  struct aw_fd *io = poll->data;
-  if (status < 0) {
-    /* libuv has stopped the handle; the next system call tells what happened (W10). */
-    io->armed = 0;
-    uv_poll_stop(poll);
-    events = UV_READABLE | UV_WRITABLE;
+void aw_fd_report(struct aw_fd *io, bool readable, bool writable) {
+  aw_waker *reader = NULL, *writer = NULL;
+  if (readable) {
+    io->blocked[AW_READ] = false;
+    reader = io->slot[AW_READ];
+    io->slot[AW_READ] = NULL;
   }
-  int unwanted = 0;
-  for (int dir = AW_READ; dir <= AW_WRITE; dir++) {
-    if (!(events & event_of[dir])) continue;
-    if (io->slot[dir]) io->unheard[dir] = 0;
-    else if (++io->unheard[dir] > 1) unwanted |= event_of[dir];
+  if (writable) {
+    io->blocked[AW_WRITE] = false;
+    writer = io->slot[AW_WRITE];
+    io->slot[AW_WRITE] = NULL;
   }
-  if (unwanted & io->armed) arm(io, io->armed & ~unwanted);
-  /* A waker may free io: the write side is looked up again through the handle. */
-  if (events & UV_READABLE) wake(io, AW_READ);
-  if ((events & UV_WRITABLE) && poll->data == io) wake(io, AW_WRITE);
+  count_parked(io->reactor, -(reader != NULL) - (writer != NULL));
+  aw_slot_wake(&reader);
+  aw_slot_wake(&writer);
 }
 
-static void on_closed(uv_handle_t *poll) { free(poll); }
-
-static int arm(struct aw_fd *io, int events) {
-  if (io->armed == events) return 0;
-  int rc = aw_reactor_usable(io->reactor);
-  if (rc < 0) return rc; /* a forked child would change the parent's epoll set */
-  rc = events ? uv_poll_start(io->poll, events, on_ready) : uv_poll_stop(io->poll);
-  if (rc == 0) io->armed = events;
-  return rc;
-}
-
-static int open_poll(struct aw_fd *io) {
-  if (io->poll) return 0;
+static int watch(struct aw_fd *io, int dir) {
+  bool first = io->watch == NULL;
   if (io->reactor == NULL) return UV_ECANCELED;
-  int rc = aw_reactor_usable(io->reactor);
-  if (rc < 0) return rc;
-  uv_poll_t *poll = calloc(1, sizeof *poll);
-  if (poll == NULL) return UV_ENOMEM;
-  rc = uv_poll_init(io->reactor->loop, poll, io->fd);
-  if (rc < 0) {
-    free(poll);
-    return rc;
-  }
-  poll->data = io;
-  io->poll = poll;
+  int rc = aw_ready_watch(io, dir);
+  if (rc < 0 || !first) return rc;
   io->next = io->reactor->fds;
   if (io->next) io->next->prev = io;
   io->reactor->fds = io;
@@ -78,12 +47,10 @@ static int open_poll(struct aw_fd *io) {
 int aw_fd_wait(struct aw_fd *io, int dir, aw_waker *waker) {
   io->blocked[dir] = true;
   if (waker == NULL) return AW_PENDING;
-  int rc = open_poll(io);
-  if (rc == 0) rc = arm(io, io->armed | event_of[dir]);
+  int rc = watch(io, dir);
   if (rc < 0) return rc;
-  if (io->slot[dir] == NULL) io->reactor->parked++;
+  if (io->slot[dir] == NULL) count_parked(io->reactor, 1);
   aw_slot_park(&io->slot[dir], waker);
-  io->unheard[dir] = 0;
   return AW_PENDING;
 }
 
@@ -113,6 +80,10 @@ static ssize_t write_once(struct aw_fd *io, const uv_buf_t *bufs, unsigned nbufs
   return sendmsg(io->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* May a short count be taken as "the next call would block"? Sockets report when that ends; the end of a peer is not
+ * reported twice. */
+static bool hint(const struct aw_fd *io, int dir) { return io->socket && io->watch && !io->closed[dir]; }
+
 static size_t total(const uv_buf_t *bufs, unsigned nbufs) {
   size_t sum = 0;
   for (unsigned i = 0; i < nbufs; i++) sum += bufs[i].len;
@@ -127,7 +98,7 @@ ssize_t aw_fd_write(struct aw_fd *io, aw_waker *waker, const uv_buf_t *bufs, uns
   do n = write_once(io, bufs, nbufs);
   while (n < 0 && errno == EINTR);
   if (n >= 0) {
-    io->blocked[AW_WRITE] = io->poll && (size_t)n < total(bufs, nbufs);
+    io->blocked[AW_WRITE] = hint(io, AW_WRITE) && (size_t)n < total(bufs, nbufs);
     return n;
   }
   if (errno == EAGAIN || errno == EWOULDBLOCK) return aw_fd_wait(io, AW_WRITE, waker);
@@ -144,7 +115,7 @@ ssize_t aw_fd_read(struct aw_fd *io, aw_waker *waker, char *base, size_t len) {
   do n = io->socket ? recv(io->fd, base, len, MSG_DONTWAIT) : read(io->fd, base, len);
   while (n < 0 && errno == EINTR);
   if (n >= 0) {
-    io->blocked[AW_READ] = io->socket && io->poll && n > 0 && (size_t)n < len;
+    io->blocked[AW_READ] = hint(io, AW_READ) && n > 0 && (size_t)n < len;
     return n;
   }
   if (errno == EAGAIN || errno == EWOULDBLOCK) return aw_fd_wait(io, AW_READ, waker);
@@ -155,7 +126,7 @@ ssize_t aw_fd_read(struct aw_fd *io, aw_waker *waker, char *base, size_t len) {
 
 void aw_fd_forget(struct aw_fd *io, int dir) {
   if (io->slot[dir] == NULL) return;
-  if (io->reactor) io->reactor->parked--;
+  if (io->reactor) count_parked(io->reactor, -1);
   aw_slot_clear(&io->slot[dir]);
 }
 
@@ -167,15 +138,13 @@ void aw_fd_sweep(struct aw_fd *io) {
 /* Leaves the reactor: its list, its counts, its loop. */
 static void leave(struct aw_fd *io) {
   for (int dir = AW_READ; dir <= AW_WRITE; dir++)
-    if (io->slot[dir]) io->reactor->parked--;
-  if (io->poll == NULL) return;
+    if (io->slot[dir]) count_parked(io->reactor, -1);
+  if (io->watch == NULL) return;
   if (io->prev) io->prev->next = io->next;
   else io->reactor->fds = io->next;
   if (io->next) io->next->prev = io->prev;
   io->prev = io->next = NULL;
-  io->poll->data = NULL;
-  if (aw_reactor_usable(io->reactor) == 0) uv_close((uv_handle_t *)io->poll, on_closed);
-  io->poll = NULL;
+  aw_ready_unwatch(io);
 }
 
 void aw_fd_close(struct aw_fd *io) {

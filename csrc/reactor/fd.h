@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A non-blocking descriptor: system calls first, a uv_poll_t for the wake-up only when one would block. */
+/* A non-blocking descriptor: system calls first, the loop is asked for a wake-up only when one would block. */
 #ifndef AW_FD_H
 #define AW_FD_H
 
@@ -10,13 +10,14 @@ enum { AW_READ, AW_WRITE }; /* directions */
 struct aw_fd {
   aw_reactor *reactor;
   struct aw_fd *prev, *next; /* in the reactor's list, from the first wait on */
-  uv_poll_t *poll;           /* NULL until something had to wait; freed in its close callback */
+  void *watch;               /* what ready_*.c keeps of it; NULL until something had to wait */
   int fd;
-  int armed;                /* UV_READABLE | UV_WRITABLE as told to libuv; stays on while wakes are wanted */
-  unsigned char unheard[2]; /* events in a row that found nobody waiting */
+  int armed;                /* ready_uv.c: the events libuv was told */
+  unsigned char unheard[2]; /* ready_uv.c: events in a row that found nobody waiting */
   bool blocked[2];          /* the last call would have blocked or came back short: wait before the next one (P10) */
-  int error[2];             /* latched: every later call in this direction fails alike */
+  bool closed[2];           /* the peer is gone in this direction: calls no longer block (W10) */
   bool socket;
+  int error[2]; /* latched: every later call in this direction fails alike */
   aw_waker *slot[2];
 };
 
@@ -31,5 +32,15 @@ ssize_t aw_fd_read(struct aw_fd *io, aw_waker *waker, char *base, size_t len);
 
 /* Parks waker until fd is ready in that direction. AW_PENDING, or why it cannot wait. */
 int aw_fd_wait(struct aw_fd *io, int dir, aw_waker *waker);
+
+/* What ready_*.c offers: watch sees to it that readiness in this direction is reported, from now on. */
+int aw_ready_watch(struct aw_fd *io, int dir);
+void aw_ready_unwatch(struct aw_fd *io);
+void aw_ready_keep_alive(aw_reactor *reactor, bool on); /* on: the loop must not end, somebody is parked */
+bool aw_ready_turn(aw_reactor *reactor, int timeout);   /* waits (ms) and reports without the loop; false: it cannot */
+void aw_ready_free(aw_reactor *reactor);
+
+/* ... and calls. It may free io. */
+void aw_fd_report(struct aw_fd *io, bool readable, bool writable);
 
 #endif

@@ -10,12 +10,23 @@ static void on_tick_closed(uv_handle_t *tick) { free(tick); }
 
 int aw_reactor_usable(const aw_reactor *reactor) { return reactor->pid == getpid() ? 0 : UV_EPERM; }
 
+/* A private loop without requests in flight has nothing but descriptors and timers: both are served here directly,
+ * which spares the system calls of a loop around them (a fifth of a one-byte round trip on one processor). */
+static bool turn_directly(aw_reactor *reactor, bool wait) {
+  if (reactor->loop != &reactor->own || reactor->requests > 0) return false;
+  int timeout = !wait ? 0 : aw_timers_timeout(reactor);
+  if (timeout < 0 && reactor->parked == 0) timeout = 0;
+  if (!aw_ready_turn(reactor, timeout)) return false;
+  if (aw_timers_timeout(reactor) == 0) aw_timers_run(reactor);
+  return true;
+}
+
 int aw_reactor_turn(aw_reactor *reactor, bool wait) {
   if (reactor->running) return UV_EBUSY;
   int rc = aw_reactor_usable(reactor);
   if (rc < 0) return rc;
   reactor->running = true;
-  uv_run(reactor->loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+  if (!turn_directly(reactor, wait)) uv_run(reactor->loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
   reactor->running = false;
   return 0;
 }
@@ -40,6 +51,7 @@ void aw_reactor_free(aw_reactor *reactor) {
   if (reactor == NULL) return;
   aw_timers_detach(reactor);
   while (reactor->fds) aw_fd_detach(reactor->fds);
+  aw_ready_free(reactor);
   if (reactor->pid == getpid()) {
     reactor->tick->data = NULL;
     uv_close((uv_handle_t *)reactor->tick, on_tick_closed);

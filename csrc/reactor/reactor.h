@@ -6,6 +6,7 @@
 #include "asyncwrite.h"
 
 struct aw_fd;
+struct aw_ready;
 
 struct aw_reactor {
   uv_loop_t *loop;
@@ -13,16 +14,18 @@ struct aw_reactor {
   uv_timer_t *tick; /* armed for the earliest timer; lives on the loop, freed in its close callback */
   bool running;
   pid_t pid;
-  struct aw_fd *fds; /* every descriptor that ever had to wait */
-  size_t parked;     /* directions of fds with a waker */
-  size_t requests;   /* look-ups in flight */
-  aw_timer **heap;   /* binary heap by due time */
+  struct aw_ready *ready; /* of ready_epoll.c */
+  struct aw_fd *fds;      /* every descriptor that ever had to wait */
+  size_t parked;          /* directions of fds with a waker */
+  size_t requests;        /* look-ups in flight */
+  aw_timer **heap;        /* binary heap by due time */
   size_t timers, heap_size;
 };
 
 /* 0, or why the loop cannot be used now: UV_EPERM in a forked child. */
 int aw_reactor_usable(const aw_reactor *reactor);
 
+int aw_timers_timeout(const aw_reactor *reactor); /* milliseconds until the first is due, -1 without any */
 void aw_timers_run(aw_reactor *reactor);
 void aw_timers_sweep(aw_reactor *reactor);
 void aw_timers_detach(aw_reactor *reactor);

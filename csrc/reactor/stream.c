@@ -121,7 +121,7 @@ int aw_poll_connect(aw_writer *w, aw_waker *waker) {
   struct aw_fd_stream *self = aw_fd_stream_of_writer(w);
   if (!self->connecting) return self->io.error[AW_WRITE];
   /* The first poll must wait for an event: SO_ERROR is 0 while the connection is still under way. */
-  if (self->io.poll == NULL || self->io.blocked[AW_WRITE]) return aw_fd_wait(&self->io, AW_WRITE, waker);
+  if (self->io.watch == NULL || self->io.blocked[AW_WRITE]) return aw_fd_wait(&self->io, AW_WRITE, waker);
   int error = 0;
   socklen_t len = sizeof error;
   if (getsockopt(self->io.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0) error = errno;

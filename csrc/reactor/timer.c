@@ -52,14 +52,21 @@ static void on_tick(uv_timer_t *tick) {
   if (tick->data) aw_timers_run(tick->data);
 }
 
+int aw_timers_timeout(const aw_reactor *r) {
+  if (r->timers == 0) return -1;
+  uint64_t now = aw_reactor_now(r), due = r->heap[0]->due;
+  uint64_t ms = due > now ? (due - now + NS_PER_MS - 1) / NS_PER_MS : 0;
+  return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
 static void arm(aw_reactor *r) {
-  if (r->timers == 0) {
+  int timeout = aw_timers_timeout(r);
+  if (timeout < 0) {
     uv_timer_stop(r->tick);
     return;
   }
-  uint64_t now = uv_hrtime(), due = r->heap[0]->due;
   uv_update_time(r->loop);
-  uv_timer_start(r->tick, on_tick, due > now ? (due - now + NS_PER_MS - 1) / NS_PER_MS : 0, 0);
+  uv_timer_start(r->tick, on_tick, (uint64_t)timeout, 0);
 }
 
 void aw_timers_run(aw_reactor *r) {

@@ -16,7 +16,7 @@ local BURST = 0.1      -- seconds of a rate that may be caught up after a wait
 
 local unpack = table.unpack or unpack
 
-local function say(...) io.stderr:write("awcat: ", ...):write("\n") end
+local function say(...) io.stderr:write("awcat: ", table.concat { ... }, "\n") end
 
 local GONE = { EPIPE = true, ECONNRESET = true, ECONNABORTED = true, ENOTCONN = true }
 

@@ -111,9 +111,9 @@ function H.clause(M, id, name, needs, body)
     local faults = {}
     for _, kind in ipairs(kinds) do
       if not H.reason(case, kind) and (not ONLY or kind.name:find(ONLY, 1, true)) then
-        local start = os.clock()
+        local start = aw.now()
         local ok, err = H.run(kind, body, id .. name)
-        if os.getenv("SPEC_TIMES") then print(("  %6.3f s %s %s over %s"):format(os.clock() - start, id, name, kind.name)) end
+        if os.getenv("SPEC_TIMES") then print(("  %6.3f s %s %s over %s"):format(aw.now() - start, id, name, kind.name)) end
         case.results[kind.name] = ok and "pass" or "fail"
         if not ok then faults[#faults + 1] = ("%s over %s: %s"):format(id, kind.name, tidy(err)) end
       end

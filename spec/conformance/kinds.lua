@@ -16,7 +16,8 @@ local Fixture = require "conformance.fixture"
 
 local CAPACITY = 64        -- of pipes in memory
 local BUFFER = 16          -- of buf_writers
-local SOCKET_BUFFER = 4096 -- asked of the kernel, so that sockets fill up soon
+local SEND_BUFFER = 4096   -- asked of the kernel, so that sockets fill up soon
+local RECV_BUFFER = 65536  -- less than a segment would make TCP wait for its timers
 local FIXED = 256 * 1024   -- a fixed cursor: more than any test writes, unless it wants to see the end
 
 local kinds, by_name = {}, {}
@@ -91,13 +92,13 @@ leaf("tcp", { vectored = true, full = true, late = true, peer = true, eof = true
   t.w = assert(aw.tcp.connect("127.0.0.1", port))
   t.peer = assert(listener:accept())
   listener:close()
-  assert(t.w:set_send_buffer_size(SOCKET_BUFFER))
-  assert(t.peer:set_recv_buffer_size(SOCKET_BUFFER))
+  assert(t.w:set_send_buffer_size(SEND_BUFFER))
+  assert(t.peer:set_recv_buffer_size(RECV_BUFFER))
 end)
 
 leaf("unix", { vectored = true, full = true, peer = true, eof = true, half = true, fd = true }, function(t)
   t.w, t.peer = aw.unix.pair()
-  assert(t.w:set_send_buffer_size(SOCKET_BUFFER))
+  assert(t.w:set_send_buffer_size(SEND_BUFFER))
 end)
 
 leaf("pipe", { vectored = true, full = true, peer = true, eof = true, fd = true }, function(t)
@@ -107,7 +108,7 @@ end)
 leaf("pipe(socket)", { vectored = true, full = true, peer = true, eof = true, half = true, fd = true }, function(t)
   local near
   near, t.peer = aw.unix.pair()
-  assert(near:set_send_buffer_size(SOCKET_BUFFER))
+  assert(near:set_send_buffer_size(SEND_BUFFER))
   t.w = assert(aw.pipe.open(near:fd()))
   near:close()
 end)

@@ -152,8 +152,8 @@ local function pour(file, size, child)
   if not conn then fail(message) end
   local w = aw.buf_writer(conn, BUFFER)
   child.w = w
-  print(("  %s in process %s"):format(tostring(w), child.pid))
   local columns = progress.terminal()
+  print(("  %s in process %s"):format(tostring(w), child.pid))
   local bar = columns and progress.new(columns, size)
   local state, start = { sent = 0 }, aw.now()
   local _, problem = aw.first(function() return send(file, w, state) end, function() return watch(state, bar) end)

@@ -93,15 +93,19 @@ end
 
 local Peer = {}
 Peer.__index = Peer
+local peers = {} -- those that have not been waited for
 
 --- Starts a Lua script beside this process: peer.pid, peer:line() (blocks), peer:kill([signal]), peer:wait(). command:
---- a shell command in which LUA stands for the call of the script.
+--- a shell command in which LUA stands for the call of the script. It ends by itself after a minute.
 function M.start(script, command)
   local path = write_script(script)
   local call = (command or "LUA"):gsub("LUA", function() return M.lua .. " " .. path end)
-  local pipe = assert(io.popen("echo $$; exec " .. call .. " </dev/null", "r"))
+  local bounded = "exec timeout -k 1 60 sh -c " .. M.quote("echo $$; exec " .. call .. " </dev/null")
+  local pipe = assert(io.popen(bounded, "r"))
   local pid = assert(tonumber(pipe:read("*l")), "no process id")
-  return setmetatable({ pipe = pipe, pid = pid, path = path }, Peer)
+  local peer = setmetatable({ pipe = pipe, pid = pid, path = path }, Peer)
+  peers[peer] = true
+  return peer
 end
 
 --- The next line that it prints.
@@ -111,10 +115,19 @@ function Peer:kill(signal) os.execute(("kill -%s %d 2>/dev/null"):format(signal 
 
 --- Waits for its end; what else it printed.
 function Peer:wait()
+  peers[self] = nil
   local rest = self.pipe:read("*a")
   self.pipe:close()
   os.remove(self.path)
   return rest
+end
+
+--- Kills what tests that failed have left running: the tearDown of every spec that starts peers.
+function M.reap()
+  for peer in pairs(peers) do
+    peer:kill()
+    peer:wait()
+  end
 end
 
 --- Compiles a shared object or module from C under spec/support, once per run. Returns its path.

@@ -75,8 +75,8 @@ Running.__index = Running
 
 -- Starts it beside this process; its stdout goes to the file "out".
 local function start(arguments)
-  local redirected = awcat("") .. " 2>&1 >@/out </dev/null " .. arguments
-  local pipe = assert(io.popen((redirected:gsub("@", dir)) .. " & echo $!; wait $!; echo \"status $?\""))
+  local command = (awcat("") .. " 2>&1 >@/out </dev/null " .. arguments):gsub("@", dir)
+  local pipe = assert(io.popen(command .. " & exec 2>/dev/null; echo $!; wait $!; echo \"status $?\""))
   local pid = pipe:read("*l")
   started[pid] = true
   return setmetatable({ pipe = pipe, pid = pid }, Running)
@@ -330,10 +330,8 @@ end
 function T.test_a_missing_sha256sum_is_told_before_anything_is_opened()
   local tools = path("tools")
   local links = "mkdir " .. tools
-  for word in child.lua:gmatch("%S+") do -- the interpreter, and env where that starts it
-    if not word:find("=", 1, true) and child.has(word) then
-      links = ("%s && ln -s \"$(command -v %s)\" %s/"):format(links, word, tools)
-    end
+  for _, word in ipairs { child.lua:match("^%S+"), child.lua:match("%S+$") } do -- env where that starts it, and Lua
+    links = ("%s && ln -sf \"$(command -v %s)\" %s/"):format(links, word, tools)
   end
   os.execute(links)
   assert_failed(sh("PATH=" .. tools .. "; " .. awcat("--sha256 /dev/null @/copy")), 3, "sha256sum", "install")
@@ -389,15 +387,18 @@ local function reset_after(arguments, f)
 end
 
 function T.test_a_source_that_resets_its_connection_fails_the_transfer()
-  reset_after("PEER @/copy", function(conn) assert(conn:write_all("some")) end)
+  reset_after("PEER @/copy", function(conn)
+    assert(conn:write_all("some"))
+    check.eventually(function() return exists("copy") and load_file("copy") == "some" end)
+  end)
 end
 
 function T.test_a_destination_that_resets_is_noticed_while_the_source_is_silent()
   os.execute("mkfifo " .. path("silent"))
-  local holder = io.popen("exec sleep 60 >" .. path("silent") .. " & echo $!") -- holds the source open
+  local holder = io.popen("{ printf hello; exec sleep 60; } >" .. path("silent") .. " & echo $!")
   started[holder:read("*l")] = true
   holder:close()
-  reset_after("- PEER <@/silent", function(conn) assert(conn:set_nodelay(true)) end)
+  reset_after("- PEER <@/silent", function(conn) lu.assertEquals(conn:read_exact(5), "hello") end)
 end
 
 function T.test_a_peer_that_leaves_before_it_has_read_everything_fails_the_transfer()
@@ -438,10 +439,22 @@ function T.test_progress_is_drawn_on_a_terminal_and_nowhere_else()
   end
   local known = on_terminal("@/in @/copy")
   lu.assertStrContains(known, "100%")
-  lu.assertStrMatches(known, ".*%[=+>? *%] +%d+%% +%S+ KiB +%S+ KiB/s  0:00 left.*")
+  lu.assertStrMatches(known, ".*%[=+>? *%] +%d+%% +%S+ KiB +%S+ KiB/s  0:0%d left.*")
   local unknown = on_terminal("- @/copy <@/in | cat")
   lu.assertStrContains(unknown, "KiB/s")
   same_bytes(load_file("copy"), BIG:sub(1, 400000))
+end
+
+function T.test_the_progress_line_fits_every_terminal()
+  local progress = require "asyncwrite.awcat.progress"
+  lu.assertEquals(progress.text(72, 2.5 * 1024, 10240, 1024, 7.5),
+    "[=======>                     ]  25%   2.5 KiB     1.0 KiB/s  0:08 left")
+  lu.assertEquals(progress.text(80, 3 * 1024 ^ 3, nil, 5, 3725), "   3.0 GiB         5 B/s  1:02:05")
+  for columns = 2, 200 do
+    for _, total in ipairs { false, 0, 1, 10 ^ 15 } do
+      lu.assertTrue(#progress.text(columns, 1, total or nil, 10 ^ 9, 10 ^ 6) < columns)
+    end
+  end
 end
 
 return T

@@ -7,7 +7,7 @@ local check = require "support.check"
 local child = require "support.child"
 
 local fails, in_task = check.fails, check.in_task
-local T = {}
+local T = { tearDown = child.reap }
 
 -- What the children of these specs start with.
 local PRELUDE = [[

@@ -7,7 +7,7 @@ local check = require "support.check"
 local child = require "support.child"
 
 local fails, in_task = check.fails, check.in_task
-local T = {}
+local T = { tearDown = child.reap }
 
 local function exists(path)
   return child.sh("test -e " .. child.quote(path)).code == 0
