@@ -5,9 +5,10 @@
 /* core.copy(r, w, buffer, shut_down) */
 static int l_copy(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
-  awl_check_reader(L, "copy", 1, 1, "r");
-  awl_check_writer(L, "copy", 2, 2, "w");
-  size_t buffer = awl_opt_size(L, "copy", 3, 3, "buffer", 8192, 1, INT32_MAX);
+  const char *op = lua_toboolean(L, 4) ? "copy_bidirectional" : "copy";
+  awl_check_reader(L, op, 1, 1, "r");
+  awl_check_writer(L, op, 2, 2, "w");
+  size_t buffer = awl_opt_size(L, op, 3, 3, "buffer", 8192, 1, INT32_MAX);
   aw_copy **c = lua_newuserdatauv(L, sizeof(aw_copy *), 0);
   *c = NULL;
   awl_set_metatable(L, st->meta_copy_ref);

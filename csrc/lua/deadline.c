@@ -65,11 +65,12 @@ static int w_set_deadline(lua_State *L) {
 
 const luaL_Reg awl_deadline_methods[] = {{"set_deadline", w_set_deadline}, {NULL, NULL}};
 
-/* core.timer(seconds): polled with poll(), true once the time has come. */
+/* core.timer(seconds [, op]): polled with poll(), true once the time has come. */
 static int l_timer(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
-  lua_Number seconds = check_seconds(L, "sleep", 1, 1);
-  aw_reactor *reactor = awl_reactor(L, st, "sleep");
+  const char *op = luaL_optstring(L, 2, "sleep");
+  lua_Number seconds = check_seconds(L, op, 1, 1);
+  aw_reactor *reactor = awl_reactor(L, st, op);
   aw_timer **t = lua_newuserdatauv(L, sizeof(aw_timer *), 0);
   *t = NULL;
   awl_set_metatable(L, st->meta_timer_ref);

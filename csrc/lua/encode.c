@@ -84,7 +84,7 @@ static int l_encode(lua_State *L) {
   if (from_string(L, op, f, out)) {
   } else if (f.bytes == 16) {
     struct format half = {.kind = f.kind, .bytes = 8}, low = {.kind = 'u', .bytes = 8};
-    spread(out + 8, check_integer(L, op, 2, "high", half), 8);
+    spread(out + 8, check_integer(L, op, 2, "value", half), 8);
     spread(out, check_integer(L, op, 3, "low", low), 8);
   } else if (f.kind == 'f') {
     if (lua_type(L, 2) != LUA_TNUMBER) awl_type_error(L, op, 2, 1, "value", "number");

@@ -203,6 +203,8 @@ end
 
 --- for line in r:lines() do ... end; an error of the reader is raised.
 function methods.lines(r, max)
+  core.check_stream("lines", 0, "self", r, "r")
+  if max ~= nil then check_count("lines", "max", max) end
   return function()
     while true do
       local line, message = poll_read_until(r, "\n", max, true)

@@ -7,7 +7,7 @@ local task = require "asyncwrite.task"
 
 local park = task.park
 local methods = core.methods
-local poll_accept = methods.poll_accept
+local poll_accept, is_closed = methods.poll_accept, methods.is_closed
 
 local M = { tcp = {}, unix = {}, pipe = {} }
 
@@ -41,6 +41,7 @@ end
 local function resolve(op, host, port, passive)
   local lookup, message, code = core.resolve(host, port, passive)
   if not lookup then return nil, message, code end
+  if lookup:count() == 0 then task.need_task(op) end
   while lookup:count() == 0 do
     local ok
     ok, message, code = lookup:poll()
@@ -167,6 +168,7 @@ function methods.serve(listener, f, options)
       waiting = true
       park("serve", listener)
     end
+    if is_closed(listener) then return true end
     local stream, message, code = methods.accept(listener)
     if stream then
       local child = task.spawn(f, stream)

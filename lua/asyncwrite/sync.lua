@@ -87,6 +87,7 @@ end
 
 --- f(...) with the lock held; released however f ends.
 function Mutex:with(f, ...)
+  if type(f) ~= "function" then core.arg_error("with", 1, "f", "function expected, got " .. type(f)) end
   local guard = self:lock()
   local me = task.current()
   local outer = me.finally

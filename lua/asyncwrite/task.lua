@@ -248,7 +248,7 @@ end
 function M.timeout(seconds, f, ...)
   local task = need_task("timeout")
   if type(f) ~= "function" then core.arg_error("timeout", 2, "f", "function expected, got " .. type(f)) end
-  local timer = core.timer(seconds)
+  local timer = core.timer(seconds, "timeout")
   local child = start_child(task, f, ...)
   while not child.done do
     if timer:poll() then

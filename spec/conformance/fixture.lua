@@ -22,12 +22,13 @@ function Fixture:use(double)
   self.contents = function() return double:bytes() end
 end
 
-function Fixture:ready_to_use()
+--- Makes the writer and its peer; in a task.
+function Fixture:build()
+  self.kind.make(self)
   if self.kind.half then
     self.r = self.r or self.w
     self.back = self.back or self.peer
   end
-  return self
 end
 
 -- ---- Writing, with a book of what was accepted ----

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Every kind of writer, as the conformance tests see it: a name, its traits, and how one is made inside a task.
+-- Every kind of writer, as the conformance tests see it: a name, its traits, and how one is made.
 --
 -- Traits, all of them false by default:
 --   full      it has room for so much and is NotReady then        late      the kernel may make room by itself (TCP's
@@ -25,11 +25,7 @@ local kinds, by_name = {}, {}
 local function add(name, traits, make)
   local kind = { name = name, make = make }
   for trait, value in pairs(traits) do kind[trait] = value end
-  function kind.build(random)
-    local t = Fixture.new(kind, random)
-    make(t)
-    return t:ready_to_use()
-  end
+  function kind.fixture(random) return Fixture.new(kind, random) end
   kinds[#kinds + 1] = kind
   by_name[name] = kind
 end
@@ -43,7 +39,7 @@ end
 local function over(name, inner, changes, wrap)
   local traits, below = {}, assert(by_name[inner])
   for trait, value in pairs(below) do traits[trait] = value end
-  traits.name, traits.make, traits.build, traits.leaf = nil, nil, nil, nil
+  traits.name, traits.make, traits.fixture, traits.leaf = nil, nil, nil, nil
   for trait, value in pairs(changes) do traits[trait] = value or nil end
   add(name, traits, function(t)
     below.make(t)

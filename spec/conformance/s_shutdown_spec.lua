@@ -5,6 +5,7 @@ local aw = require "asyncwrite"
 local D = require "support.doubles"
 local H = require "conformance.harness"
 local check = require "conformance.check"
+local child = require "support.child"
 
 local M = {}
 local clause, exact = H.clause, H.exact
@@ -239,16 +240,8 @@ clause(M, "S11", "the_collector_closes_what_nobody_holds", { "eof" }, function(t
   check.equal(reader:join(), t:booked(), "what arrived")
 end)
 
-local function run_child(code)
-  local command = ("%s - 2>&1 <<'END_OF_CODE'\n%s\nEND_OF_CODE\n"):format(os.getenv("SPEC_LUA"), code)
-  local child = assert(io.popen(command))
-  local output = child:read("*a")
-  child:close()
-  return output
-end
-
 exact(M, "S11", "bytes_lost_to_the_collector_are_counted_aloud", BUFFER, function()
-  local output = run_child [[
+  local result = child.run [[
     local aw = require "asyncwrite"
     aw.run(function()
       assert(aw.buf_writer(aw.buf_writer(aw.memory(), 8), 16):write_all("0123456789", "abc")) -- line 3
@@ -259,8 +252,9 @@ exact(M, "S11", "bytes_lost_to_the_collector_are_counted_aloud", BUFFER, functio
     collectgarbage()
     collectgarbage()
     print("end")]]
-  local lost, chain, line = output:match("^asyncwrite: (%d+) bytes lost: (.-), made at .-:(%d+), [^\n]*\nend\n$")
-  check.ok(lost, "no such warning: " .. output)
+  check.equal(result.out, "end\n", "output")
+  local lost, chain, line = result.err:match("^asyncwrite: (%d+) bytes lost: (.-), made at .-:(%d+), [^\n]*\n$")
+  check.ok(lost, "no such warning: " .. result.err)
   check.equal(lost .. " " .. chain .. " " .. line, "13 buf_writer(16) > buf_writer(8) > memory 3", "the warning")
 end)
 
@@ -280,10 +274,10 @@ exact(M, "S11", "a_custom_writer_is_told_of_its_close_once", WRAPPERS, function(
     collectgarbage()
     check.equal(d.closed, 1, "calls of close by the collector")
   end
-  local output = run_child [[
+  local result = child.run [[
     local aw = require "asyncwrite"
     aw.custom({ poll_write = function(_, s) return #s end, close = function() print("told") end }):close()]]
-  check.equal(output, "told\n", "output of a custom writer that closes")
+  check.equal(result.out .. result.err, "told\n", "output of a custom writer that closes")
 end)
 
 exact(M, "S11", "a_custom_writer_that_knows_its_own_box_is_collected", WRAPPERS, function()
