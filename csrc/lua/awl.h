@@ -60,6 +60,7 @@ struct awl_state {
   ssize_t said_code;
   int methods_ref, tasks_ref, live_ref, sources_ref;
   int custom_ref, handler_ref;
+  int customs_ref, dying_ref; /* custom -> methods: weakly; of the box that is being finalised */
   int meta_box_ref, meta_waker_ref, meta_timer_ref, meta_task_ref, meta_copy_ref, meta_resolve_ref;
   char *scratch;
 };
@@ -72,7 +73,7 @@ struct awl_box {
   aw_writer *w;
   aw_reader *r;
   aw_listener *listener; /* instead of both; accepting is its read direction */
-  bool closed, moved, busy, close_later;
+  bool closed, moved, busy, close_later, anchored;
   struct awl_parked parked[2];
   struct awl_deadline *deadline;
   uintptr_t origin[2]; /* split: what unsplit compares, the reader and the writer as they were together */
@@ -116,7 +117,10 @@ int awl_push_waker(lua_State *L, struct awl_state *st, aw_waker *waker);
 extern const luaL_Reg awl_waker_functions[], awl_waker_methods[];
 
 /* box.c */
-struct awl_box *awl_push_box(lua_State *L);        /* empty and closed: made before what goes in, which may fail */
+struct awl_box *awl_push_box(lua_State *L); /* empty and closed: made before what goes in, which may fail */
+/* The anchor of a box: a table, custom -> its methods, for every custom writer or reader in its chain. */
+void awl_set_anchor(lua_State *L, int index);      /* pops it */
+void awl_take_anchor(lua_State *L, int from);      /* into the box on top, from one that moves into it */
 void awl_fill_box(struct awl_box *b, aw_stream s); /* opens it */
 extern const char awl_box_magic;
 /* NULL: not a box. The size tells a userdata that is large enough to hold the magic from a light or foreign one. */

@@ -9,11 +9,34 @@ const char awl_box_magic = 0;
 
 struct awl_box *awl_push_box(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
-  struct awl_box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  struct awl_box *b = lua_newuserdatauv(L, sizeof *b, 1);
   *b = (struct awl_box){.magic = &awl_box_magic, .st = st, .closed = true};
   awl_set_metatable(L, st->meta_box_ref);
   awl_where(L, b->where, sizeof b->where);
   return b;
+}
+
+void awl_set_anchor(lua_State *L, int index) {
+  struct awl_box *b = lua_touserdata(L, index);
+  lua_setiuservalue(L, index, 1);
+  b->anchored = true;
+}
+
+void awl_take_anchor(lua_State *L, int from) {
+  struct awl_box *old = awl_to_box(L, from), *b = lua_touserdata(L, -1);
+  if (!old->anchored) return;
+  lua_getiuservalue(L, from, 1);
+  if (!b->anchored) {
+    awl_set_anchor(L, -2);
+    return;
+  }
+  lua_getiuservalue(L, -2, 1); /* two boxes become one: theirs into ours */
+  for (lua_pushnil(L); lua_next(L, -3);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 2);
 }
 
 void awl_fill_box(struct awl_box *b, aw_stream s) {
@@ -103,6 +126,14 @@ static int w_close(lua_State *L) {
 static int w_gc(lua_State *L) {
   struct awl_box *b = lua_touserdata(L, 1);
   if (!b->closed) warn_of_lost(b);
+  if (b->anchored && !b->closed && !b->st->dead) {
+    int outer = b->st->dying_ref;
+    lua_getiuservalue(L, 1, 1);
+    b->st->dying_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    awl_close_box(b);
+    luaL_unref(L, LUA_REGISTRYINDEX, b->st->dying_ref);
+    b->st->dying_ref = outer;
+  }
   awl_close_box(b);
   for (int dir = AWL_READ; dir <= AWL_WRITE; dir++) awl_note(&b->parked[dir], NULL);
   return 0;

@@ -20,6 +20,9 @@ static inline void lua_rawsetp(lua_State *L, int t, const void *key) {
 #endif
 #if LUA_VERSION_NUM < 504
 #define lua_newuserdatauv(L, size, n) lua_newuserdata(L, size)
+/* The environment of a userdata is its one user value; it must be a table, and by default is one of no interest. */
+#define lua_setiuservalue(L, index, n) lua_setfenv(L, index)
+#define lua_getiuservalue(L, index, n) lua_getfenv(L, index)
 #endif
 
 #endif

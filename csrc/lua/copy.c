@@ -20,6 +20,7 @@ static int l_copy(lua_State *L) {
 static int w_poll(lua_State *L) {
   const char *op = "copy";
   aw_copy **c = awl_check_handle(L, awl_state_of(L)->meta_copy_ref);
+  if (*c == NULL) return luaL_error(L, "the state is closing");
   if (awl_canceled(L, 2, AWL_READ) || awl_canceled(L, 3, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
   struct awl_box *r = awl_check_reader(L, op, 2, 1, "r"), *w = awl_check_writer(L, op, 3, 2, "w");
   awl_check_pollable(L, r, AWL_READ, op);
@@ -40,7 +41,7 @@ static int w_poll(lua_State *L) {
 
 static int w_total(lua_State *L) {
   aw_copy **c = awl_check_handle(L, awl_state_of(L)->meta_copy_ref);
-  lua_pushinteger(L, (lua_Integer)aw_copy_total(*c));
+  lua_pushinteger(L, *c ? (lua_Integer)aw_copy_total(*c) : 0);
   return 1;
 }
 

@@ -11,9 +11,26 @@ struct custom {
   aw_writer w;
   aw_reader r;
   struct awl_state *st;
-  int ref; /* the table */
   unsigned halves;
 };
+
+enum { SLICE = 64 * 1024 }; /* the most that is made into a string for one call: a short write is always legal */
+
+/* The table is held by the box (its anchor), so that a table that knows its own box is no leak; here it is looked up
+ * weakly. While its box is finalised only the anchor still has it. */
+static void push_methods(lua_State *L, const struct custom *self) {
+  struct awl_state *st = self->st;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, st->dying_ref != LUA_NOREF ? st->dying_ref : st->customs_ref);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)self);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  if (!lua_isnil(L, -1) || st->dying_ref == LUA_NOREF) return;
+  lua_pop(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, st->customs_ref);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)self);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+}
 
 /* One call of a function of the table. */
 struct call {
@@ -105,7 +122,8 @@ static void push_bufs(lua_State *L, const struct call *c, bool list) {
 
 int awl_custom_call(lua_State *L) {
   struct call *c = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, c->self->ref);
+  push_methods(L, c->self);
+  if (!lua_istable(L, -1)) return 0; /* the state is closing */
   lua_getfield(L, -1, c->function);
   if (lua_isnil(L, -1)) return 0; /* the provided method: Ready */
   lua_insert(L, -2);
@@ -146,7 +164,14 @@ static ssize_t perform(struct call *c, aw_waker *waker) {
 static ssize_t poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs) {
   struct call c = {.self = (struct custom *)w, .bufs = bufs, .nbufs = nbufs};
   c.function = aw_is_write_vectored(w) ? "poll_write_vectored" : "poll_write";
-  for (unsigned i = 0; i < nbufs; i++) c.len += bufs[i].len;
+  uv_buf_t cut = bufs[0];
+  if (cut.len > SLICE) {
+    cut.len = SLICE;
+    c.bufs = &cut, c.nbufs = 1;
+  }
+  unsigned fit = 0;
+  while (fit < c.nbufs && (fit == 0 || c.len + c.bufs[fit].len <= SLICE)) c.len += c.bufs[fit++].len;
+  c.nbufs = fit;
   return perform(&c, waker);
 }
 
@@ -178,7 +203,6 @@ static void release(struct custom *self) {
       fprintf(stderr, "asyncwrite: error in close of a custom writer: %s\n", lua_tostring(L, -1));
       lua_pop(L, 1);
     }
-    luaL_unref(L, LUA_REGISTRYINDEX, self->ref);
   }
   free(self);
 }
@@ -186,10 +210,12 @@ static void release(struct custom *self) {
 static void describe(const aw_writer *w, char *text, size_t size) {
   const struct custom *self = (const struct custom *)w;
   lua_State *L = self->st->thread;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, self->ref);
+  push_methods(L, self);
+  bool named = lua_istable(L, -1);
   lua_pushliteral(L, "name");
-  lua_rawget(L, -2);
-  snprintf(text, size, "%s", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "custom");
+  if (named) lua_rawget(L, -2);
+  named = named && lua_type(L, -1) == LUA_TSTRING;
+  snprintf(text, size, "%s", named ? lua_tostring(L, -1) : "custom");
   lua_pop(L, 2);
 }
 
@@ -234,17 +260,21 @@ static int l_custom(lua_State *L) {
   has(L, "poll_flush"), has(L, "poll_shutdown"), has(L, "close");
   if (!writer && !reader) awl_arg_error(L, "custom", 1, "methods", "it has neither poll_write nor poll_read");
   struct awl_box *b = awl_push_box(L);
-  lua_pushvalue(L, 1);
-  int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_newtable(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, st->customs_ref);
   struct custom *self = calloc(1, sizeof *self);
-  if (self == NULL) {
-    luaL_unref(L, LUA_REGISTRYINDEX, ref);
-    return awl_raise(L, "custom", "not enough memory");
-  }
-  self->st = st, self->ref = ref, self->halves = (writer ? 1u : 0u) + (reader ? 1u : 0u);
+  if (self == NULL) return awl_raise(L, "custom", "not enough memory");
+  awl_fill_box(b, (aw_stream){.w = writer ? &self->w : NULL, .r = reader ? &self->r : NULL});
+  self->st = st, self->halves = (writer ? 1u : 0u) + (reader ? 1u : 0u);
   aw_writer_init(&self->w, vectored ? &vectored_type : &plain_type, NULL);
   aw_reader_init(&self->r, &reader_type, NULL);
-  awl_fill_box(b, (aw_stream){.w = writer ? &self->w : NULL, .r = reader ? &self->r : NULL});
+  for (int table = -1; table >= -2; table--) { /* the weak table and the anchor */
+    lua_pushlightuserdata(L, self);
+    lua_pushvalue(L, 1);
+    lua_rawset(L, table - 2);
+  }
+  lua_pop(L, 1);
+  awl_set_anchor(L, -2);
   return 1;
 }
 

@@ -40,6 +40,7 @@ ssize_t awl_leave(struct awl_poll *p, ssize_t result) {
   b->st->poll_L = p->outer_L;
   b->busy = false;
   if (result == AW_PENDING) {
+    if (p->task && !p->early) b->st->budget++; /* only progress is counted (W12) */
     if (b->deadline && awl_deadline_passed(b)) result = UV_ETIMEDOUT;
     else if (p->task) awl_note(&b->parked[p->dir], p->task);
   } else if (p->task && b->parked[p->dir].who == p->task) {

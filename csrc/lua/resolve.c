@@ -25,6 +25,7 @@ static int l_resolve(lua_State *L) {
 static int w_poll(lua_State *L) {
   struct lookup *self = awl_check_handle(L, awl_state_of(L)->meta_resolve_ref);
   struct awl_state *st = awl_state_of(L);
+  if (self->resolve == NULL) return luaL_error(L, "the look-up was freed");
   return awl_status(L, aw_poll_resolve(self->resolve, awl_context(L, st, "resolve"), &self->list));
 }
 

@@ -48,7 +48,7 @@ struct awl_state *awl_state_open(lua_State *L) {
   memset(st, 0, sizeof *st);
   st->pid = getpid();
   st->ready_tail = &st->ready;
-  st->error_ref = st->said_ref = LUA_NOREF;
+  st->error_ref = st->said_ref = st->dying_ref = LUA_NOREF;
   /* The first metatable with __gc: what is created later is finalised before it. */
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, state_gc);
@@ -60,6 +60,7 @@ struct awl_state *awl_state_open(lua_State *L) {
   luaL_ref(L, LUA_REGISTRYINDEX);
   st->methods_ref = keep_table(L, NULL);
   st->tasks_ref = keep_table(L, "k");
+  st->customs_ref = keep_table(L, "v");
   st->live_ref = keep_table(L, NULL);
   st->sources_ref = keep_table(L, NULL);
   return st;

@@ -177,7 +177,9 @@ static int l_task(lua_State *L) {
 }
 
 static struct awl_wakeable *check_handle(lua_State *L) {
-  return *(struct awl_wakeable **)awl_check_handle(L, awl_state_of(L)->meta_task_ref);
+  struct awl_wakeable *who = *(struct awl_wakeable **)awl_check_handle(L, awl_state_of(L)->meta_task_ref);
+  if (who == NULL) luaL_error(L, "the state is closing");
+  return who;
 }
 
 static int w_wake(lua_State *L) {

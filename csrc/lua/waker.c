@@ -25,11 +25,14 @@ static struct handle *check(lua_State *L, int index, const char *op, int arg, co
   struct handle *h = lua_type(L, index) == LUA_TUSERDATA ? lua_touserdata(L, index) : NULL;
   if (h == NULL || lua_rawlen(L, index) != sizeof *h || h->magic != &magic)
     awl_type_error(L, op, index, arg, name, "waker");
+  else if (h->waker == NULL) awl_arg_error(L, op, arg, name, "it was collected: the state is closing");
   return h;
 }
 
 static int w_wake(lua_State *L) {
-  struct handle *h = check(L, 1, "wake", 0, "self");
+  struct handle *h = lua_touserdata(L, 1);
+  if (h && lua_rawlen(L, 1) == sizeof *h && h->magic == &magic && !h->waker) return 0; /* the state is closing */
+  h = check(L, 1, "wake", 0, "self");
   if (!h->waker->dead) h->waker->type->wake(h->waker);
   if (h->st->poll_L == NULL) awl_drain_functions(L, h->st);
   return 0;

@@ -18,6 +18,7 @@ static int l_buf_writer(lua_State *L) {
   size_t capacity = awl_opt_size(L, "buf_writer", 2, 2, "capacity", BUFFER, 0, SIZE_LIMIT);
   awl_check_idle(L, b, "buf_writer", 1, "w");
   struct awl_box *made = awl_push_box(L);
+  awl_take_anchor(L, 1);
   aw_writer *w;
   int rc = aw_buf_writer_new(&w, b->w, capacity);
   if (rc < 0) return awl_raise(L, "buf_writer", "%s", aw_strerror(rc));
@@ -31,6 +32,7 @@ static int l_buf_reader(lua_State *L) {
   size_t capacity = awl_opt_size(L, "buf_reader", 2, 2, "capacity", BUFFER, 1, SIZE_LIMIT);
   awl_check_idle(L, b, "buf_reader", 1, "r");
   struct awl_box *made = awl_push_box(L);
+  awl_take_anchor(L, 1);
   aw_reader *r;
   int rc = aw_buf_reader_new(&r, b->r, capacity);
   if (rc < 0) return awl_raise(L, "buf_reader", "%s", aw_strerror(rc));
@@ -45,6 +47,8 @@ static int l_join(lua_State *L) {
   awl_check_idle(L, r, "join", 1, "r");
   awl_check_idle(L, w, "join", 2, "w");
   struct awl_box *made = awl_push_box(L);
+  awl_take_anchor(L, 1);
+  awl_take_anchor(L, 2);
   aw_stream rest = {.w = r == w ? NULL : r->w, .r = r == w ? NULL : w->r};
   awl_fill_box(made, (aw_stream){.w = w->w, .r = r->r});
   move_out(r);
@@ -58,7 +62,10 @@ static int l_split(lua_State *L) {
   struct awl_box *b = awl_check_reader(L, "split", 1, 1, "stream");
   awl_check_writer(L, "split", 1, 1, "stream");
   awl_check_idle(L, b, "split", 1, "stream");
-  struct awl_box *r = awl_push_box(L), *w = awl_push_box(L);
+  struct awl_box *r = awl_push_box(L);
+  awl_take_anchor(L, 1);
+  struct awl_box *w = awl_push_box(L);
+  awl_take_anchor(L, 1);
   awl_fill_box(r, (aw_stream){.w = NULL, .r = b->r});
   awl_fill_box(w, (aw_stream){.w = b->w, .r = NULL});
   for (int i = 0; i < 2; i++) {
@@ -78,6 +85,8 @@ static int l_unsplit(lua_State *L) {
                r->origin[AWL_WRITE] == w->origin[AWL_WRITE] && r->origin[AWL_WRITE] == (uintptr_t)w->w;
   if (!match) awl_arg_error(L, "unsplit", 2, "w", "not the write half of the same stream");
   struct awl_box *made = awl_push_box(L);
+  awl_take_anchor(L, 1);
+  awl_take_anchor(L, 2);
   awl_fill_box(made, (aw_stream){.w = w->w, .r = r->r});
   move_out(r);
   move_out(w);
@@ -94,6 +103,7 @@ static int w_into_parts(lua_State *L) {
   const char *data = aw_buf_writer_data(outer, &len);
   if (data == NULL) awl_arg_error(L, "into_parts", 0, "self", "a %s wraps nothing", outer->type->name);
   struct awl_box *made = awl_push_box(L);
+  awl_take_anchor(L, 1);
   lua_pushlstring(L, data, len);
   awl_fill_box(made, (aw_stream){.w = outer->inner, .r = b->r});
   outer->inner = NULL;

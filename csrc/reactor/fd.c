@@ -80,16 +80,6 @@ static ssize_t write_once(struct aw_fd *io, const uv_buf_t *bufs, unsigned nbufs
   return sendmsg(io->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* May a short count be taken as "the next call would block"? Sockets report when that ends; the end of a peer is not
- * reported twice. */
-static bool hint(const struct aw_fd *io, int dir) { return io->socket && io->watch && !io->closed[dir]; }
-
-static size_t total(const uv_buf_t *bufs, unsigned nbufs) {
-  size_t sum = 0;
-  for (unsigned i = 0; i < nbufs; i++) sum += bufs[i].len;
-  return sum;
-}
-
 ssize_t aw_fd_write(struct aw_fd *io, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs) {
   if (io->error[AW_WRITE]) return io->error[AW_WRITE];
   if (bufs[0].len == 0) return 0;
@@ -97,10 +87,7 @@ ssize_t aw_fd_write(struct aw_fd *io, aw_waker *waker, const uv_buf_t *bufs, uns
   ssize_t n;
   do n = write_once(io, bufs, nbufs);
   while (n < 0 && errno == EINTR);
-  if (n >= 0) {
-    io->blocked[AW_WRITE] = hint(io, AW_WRITE) && (size_t)n < total(bufs, nbufs);
-    return n;
-  }
+  if (n >= 0) return n;
   if (errno == EAGAIN || errno == EWOULDBLOCK) return aw_fd_wait(io, AW_WRITE, waker);
   int rc = uv_translate_sys_error(errno);
   /* Lack of memory passes; everything else is final (S9). */
@@ -114,10 +101,7 @@ ssize_t aw_fd_read(struct aw_fd *io, aw_waker *waker, char *base, size_t len) {
   ssize_t n;
   do n = io->socket ? recv(io->fd, base, len, MSG_DONTWAIT) : read(io->fd, base, len);
   while (n < 0 && errno == EINTR);
-  if (n >= 0) {
-    io->blocked[AW_READ] = hint(io, AW_READ) && n > 0 && (size_t)n < len;
-    return n;
-  }
+  if (n >= 0) return n;
   if (errno == EAGAIN || errno == EWOULDBLOCK) return aw_fd_wait(io, AW_READ, waker);
   int rc = uv_translate_sys_error(errno);
   if (rc != UV_ENOMEM && rc != UV_ENOBUFS) io->error[AW_READ] = rc;

@@ -3,6 +3,7 @@
 #include "reactor/reactor.h"
 #include "reactor/fd.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -63,12 +64,23 @@ void aw_reactor_free(aw_reactor *reactor) {
   free(reactor);
 }
 
+/* A process started with standard streams closed would get the loop's descriptors as 0 to 2, which libuv refuses to
+ * close again, and which would be written to by whoever prints. */
+static void occupy_standard_streams(void) {
+  for (int fd; (fd = open("/dev/null", O_RDWR)) >= 0;) {
+    if (fd <= STDERR_FILENO) continue;
+    close(fd);
+    return;
+  }
+}
+
 int aw_reactor_new(aw_reactor **out, uv_loop_t *loop) {
   struct aw_reactor *self = calloc(1, sizeof *self);
   if (self == NULL) return UV_ENOMEM;
   int rc = UV_ENOMEM;
   self->tick = calloc(1, sizeof *self->tick);
   if (self->tick == NULL) goto fail;
+  if (loop == NULL) occupy_standard_streams();
   rc = loop ? 0 : uv_loop_init(&self->own);
   if (rc < 0) goto fail;
   self->loop = loop ? loop : &self->own;

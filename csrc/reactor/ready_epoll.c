@@ -27,8 +27,6 @@ static void report(const struct epoll_event *event) {
   uint32_t e = event->events;
   if (io == NULL) return;
   bool gone = e & (EPOLLHUP | EPOLLERR);
-  if (gone || e & EPOLLRDHUP) io->closed[AW_READ] = true;
-  if (gone) io->closed[AW_WRITE] = true;
   aw_fd_report(io, gone || e & (EPOLLIN | EPOLLRDHUP), gone || e & EPOLLOUT);
 }
 

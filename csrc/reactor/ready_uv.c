@@ -20,7 +20,6 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
     io->armed = 0;
     uv_poll_stop(poll);
     events = UV_READABLE | UV_WRITABLE;
-    io->closed[AW_READ] = io->closed[AW_WRITE] = true;
   }
   int unwanted = 0;
   for (int dir = AW_READ; dir <= AW_WRITE; dir++) {

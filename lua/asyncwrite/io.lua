@@ -206,6 +206,7 @@ function methods.lines(r, max)
   core.check_stream("lines", 0, "self", r, "r")
   if max ~= nil then check_count("lines", "max", max) end
   return function()
+    task.need_task("lines")
     while true do
       local line, message = poll_read_until(r, "\n", max, true)
       if message then error(message, 0) end

@@ -71,27 +71,28 @@ end
 -- The body inside a task; over descriptors under a guard, elsewhere a hang is found by run itself.
 local function run_body(t, kind, body)
   t:build()
-  if not kind.fd then return body(t, kind) end
-  local finished, _, code = aw.timeout(GUARD, function()
+  if kind.fd then
+    local finished, _, code = aw.timeout(GUARD, function()
+      body(t, kind)
+      return true
+    end)
+    if not finished then error(("it hangs: %s after %g s"):format(code, GUARD), 0) end
+  else
     body(t, kind)
-    return true
-  end)
-  if not finished then error(("it hangs: %s after %g s"):format(code, GUARD), 0) end
-end
-
-local function run(kind, body, random)
-  local t = kind.fixture(random)
-  aw.run(function()
-    run_body(t, kind, body)
-    if not t.after_run then t:close() end
-  end)
-  if not t.after_run then return end
-  t:after_run() -- what a body has to say outside of every task
-  t:close()
+  end
+  if not t.after_run then t:close() end
 end
 
 --- Runs body(fixture, kind) with a new fixture of the kind. true, or false and the error.
-function H.run(kind, body, salt) return pcall(run, kind, body, D.random(seed + hash(kind.name .. (salt or "")))) end
+function H.run(kind, body, salt)
+  local t = kind.fixture(D.random(seed + hash(kind.name .. (salt or ""))))
+  local ok, err = pcall(aw.run, run_body, t, kind, body)
+  if ok and t.after_run then -- what a body has to say outside of every task
+    ok, err = pcall(t.after_run)
+  end
+  t:close()
+  return ok, err
+end
 
 local function new_case(id, name, needs)
   local case = { id = id, name = name, needs = needs, results = {} }

@@ -76,6 +76,18 @@ exact(M, "W11", "closing_the_state_ends_every_wait_and_leaks_nothing", { "full" 
   check.equal(result.code, 0, "exit status of the child")
 end)
 
+exact(M, "W11", "a_close_at_the_end_of_the_state_may_still_wake", { kinds = { "custom", "custom(vectored)", "lua_pipe" },
+  reason = "no Lua in it that could wake" }, function()
+  local result = child.run [[
+    local aw = require "asyncwrite"
+    local pipe = { poll_write = function() return 0 end }
+    function pipe.close() pipe.waker:wake() end
+    pipe.box = aw.custom(pipe)
+    pipe.waker = aw.waker(function() end) -- younger than the box, so lua_close finalises it first
+    os.exit(0, true)]]
+  check.equal(result.code .. result.err, "0", "exit status and errors of the child")
+end)
+
 -- ---- W12 ----
 
 clause(M, "W12", "a_task_that_never_waits_lets_others_run", {}, function(t)
@@ -99,19 +111,36 @@ clause(M, "W12", "a_task_that_never_waits_lets_others_run", {}, function(t)
 end)
 
 clause(M, "W12", "after_128_ready_polls_comes_a_pending_with_its_wake", { "!full", "!random" }, function(t)
-  aw.yield() -- a fresh budget
+  local done = false
+  t:spawn(function()
+    while not done do aw.yield() end
+  end)
+  aw.yield() -- a fresh budget, and somebody else is ready
   local n = 0
   while t.w:poll_write("x") do n = n + 1 end
   check.equal(n, BUDGET, "ready polls in a row")
   aw.park("test", t.w) -- stuck, unless the poll woke the task itself
   check.equal(t.w:poll_write("x"), 1, "a poll on a new budget")
+  done = true
+end)
+
+clause(M, "W12", "a_task_that_is_alone_lets_the_loop_turn", { "!full", "!random" }, function(t)
+  local n = 0
+  while t.w:poll_write("x") do n = n + 1 end -- its end is the test
+  check.ok(n >= BUDGET - 1, n .. " ready polls in a row")
+  aw.park("test", t.w)
 end)
 
 clause(M, "W12", "pending_polls_cost_nothing", { "full", "!late" }, function(t)
   t:fill()
-  aw.yield()
+  local done = false
+  t:spawn(function()
+    while not done do aw.yield() end
+  end)
+  aw.yield() -- a fresh budget, and somebody else is ready
   for _ = 1, 3 * BUDGET do check.equal(t.w:poll_write("x"), false, "poll_write with no room") end
   check.equal(aw.memory():poll_write("x"), 1, "a write to something else after many pending polls")
+  done = true
 end)
 
 -- ---- W13 ----

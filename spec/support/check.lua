@@ -113,12 +113,17 @@ end
 --- The id of this process; nil where there is no /proc.
 function M.pid() return first_number("/proc/self/stat") end
 
---- How many descriptors this process holds open.
+--- How many descriptors this process holds open, below 2048. Looks without opening any of them.
 function M.fd_count()
-  local list = assert(io.popen("ls /proc/" .. M.pid() .. "/fd | wc -l"))
-  local n = list:read("*n")
-  list:close()
-  return n - 1 -- the pipe from ls itself
+  local n = 0
+  for fd = 0, 2047 do
+    local file = io.open("/proc/self/fdinfo/" .. fd)
+    if file then
+      n = n + 1
+      file:close()
+    end
+  end
+  return n
 end
 
 --- Resident memory in KiB.

@@ -145,4 +145,10 @@ function M.compile(name, flags)
   return out
 end
 
+--- The module of support/posix.c; in a child: the Lua text that loads it.
+function M.posix() return assert(package.loadlib(M.compile("posix"), "luaopen_posix"))() end
+function M.posix_text()
+  return ("local posix = assert(package.loadlib(%q, 'luaopen_posix'))()\n"):format(M.compile("posix"))
+end
+
 return M

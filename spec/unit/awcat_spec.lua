@@ -75,8 +75,8 @@ Running.__index = Running
 
 -- Starts it beside this process; its stdout goes to the file "out".
 local function start(arguments)
-  local command = (awcat("") .. " 2>&1 >@/out </dev/null " .. arguments):gsub("@", dir)
-  local pipe = assert(io.popen(command .. " & exec 2>/dev/null; echo $!; wait $!; echo \"status $?\""))
+  local inner = "echo $$; exec 2>&1 >" .. path("out") .. " </dev/null; exec " .. awcat(arguments)
+  local pipe = assert(io.popen("exec 2>/dev/null; sh -c " .. quote(inner) .. "; echo \"status $?\""))
   local pid = pipe:read("*l")
   started[pid] = true
   return setmetatable({ pipe = pipe, pid = pid }, Running)

@@ -62,14 +62,14 @@ function T.test_waiting_operations_outside_a_task_raise_name_themselves_and_writ
     connect = function() aw.tcp.connect("127.0.0.1", 1) end,
     join = function() aw.spawn(function() end):join() end,
   }
-  local got, expected = {}, {}
+  local faults = {}
   for name, operation in pairs(operations) do
     local info = debug.getinfo(operation, "S")
+    local expected = ("%s:%d: %s: not in the context of a task"):format(info.short_src, info.linedefined, name)
     local ok, err = pcall(operation)
-    got[name] = not ok and err
-    expected[name] = ("%s:%d: %s: not in the context of a task"):format(info.short_src, info.linedefined, name)
+    if ok or err ~= expected then faults[#faults + 1] = ("%s\n  instead of %s"):format(tostring(err), expected) end
   end
-  lu.assertEquals(got, expected)
+  lu.assertEquals(table.concat(faults, "\n"), "")
   lu.assertEquals(w:contents(), "")
   aw.run(function() end) -- the spawned task ends
 end

@@ -86,6 +86,21 @@ T.test_a_reset_in_both_directions_of_copy_bidirectional_ends_it = in_task(functi
   lu.assertEquals({ there, back }, { 1, 0 })
 end)
 
+-- recv stops at urgent data although more is queued behind it: the next read must not wait for it to arrive again.
+T.test_a_short_read_at_urgent_data_is_not_taken_for_the_last = in_task(function()
+  local near, far = connected()
+  local posix = child.posix()
+  local reader = aw.spawn(function() return far:read() end)
+  settle()
+  near:write_all("waited")
+  lu.assertEquals(reader:join(), "waited") -- from here on the loop watches the socket
+  near:write_all("one")
+  posix.send_oob(near:fd(), "!")
+  near:write_all("two")
+  aw.sleep(0.01) -- the loop has reported all of it
+  lu.assertEquals(far:read_exact(6), "onetwo")
+end)
+
 -- A process that connects and does what body says, with the stream as its variable.
 local function peer_process(port, body)
   return child.start(([[

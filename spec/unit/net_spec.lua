@@ -339,15 +339,43 @@ T.test_serve_runs_at_most_max_tasks_at_once = in_task(function()
   lu.assertTrue(server:join())
 end)
 
-T.test_serve_closes_the_stream_of_a_task_that_ended_failed_or_was_left_open = in_task(function()
+T.test_serve_closes_the_stream_of_a_task_that_ended_and_ends_with_its_listener = in_task(function()
   local listener, port = listen()
-  local server = aw.spawn(function()
-    return listener:serve(function(stream) stream:write_all("bye") end)
-  end)
+  local server = aw.spawn(function() return listener:serve(function(stream) stream:write_all("bye") end) end)
   local stream = assert(aw.tcp.connect("127.0.0.1", port))
   lu.assertEquals(stream:read_to_end(), "bye")
   listener:close()
-  server:join()
+  lu.assertTrue(server:join())
+  lu.assertTrue(listener:serve(print), "on a closed listener it returns at once")
+end)
+
+function T.test_serve_closes_the_stream_of_a_task_that_failed_and_goes_on()
+  local ok, err = check.quiet(pcall, aw.run, function()
+    local listener, port = listen()
+    local server = aw.spawn(function() return listener:serve(function() error("a broken handler") end) end)
+    for _ = 1, 3 do
+      local s, _, code = assert(aw.tcp.connect("127.0.0.1", port)):read()
+      lu.assertNil(s)
+      lu.assertTrue(code == nil or code == "ECONNRESET")
+    end
+    listener:close()
+    server:join()
+  end)
+  lu.assertFalse(ok)
+  lu.assertStrContains(err, "run: 3 task(s) failed that nobody joined")
+  lu.assertStrContains(err, "a broken handler")
+end
+
+T.test_serve_whose_listener_was_closed_while_all_tasks_were_busy_ends = in_task(function()
+  local listener, port = listen()
+  local server = aw.spawn(function() return listener:serve(function(s) s:read() end, { max = 1 }) end)
+  local stream = assert(aw.tcp.connect("127.0.0.1", port))
+  local waiting = assert(aw.tcp.connect("127.0.0.1", port))
+  check.settle()
+  listener:close()
+  stream:close()
+  lu.assertTrue(server:join())
+  waiting:close()
 end)
 
 T.test_2000_connect_and_close_cycles_leak_neither_descriptors_nor_memory = in_task(function()
@@ -358,16 +386,19 @@ T.test_2000_connect_and_close_cycles_leak_neither_descriptors_nor_memory = in_ta
     stream:set_linger(0)
     stream:close()
   end
-  for _ = 1, 200 do cycle() end
-  collectgarbage()
-  check.eventually(function() return check.fd_count() <= 16 end)
-  local fds, heap = check.fd_count(), collectgarbage("count")
+  local function held()
+    collectgarbage()
+    collectgarbage()
+    return collectgarbage("count"), check.fd_count()
+  end
+  for _ = 1, 500 do cycle() end
+  check.settle()
+  local heap, fds = held()
   for _ = 1, 2000 do cycle() end
   check.eventually(function()
-    collectgarbage()
-    return check.fd_count() <= fds
+    local kib, count = held()
+    return count <= fds and kib - heap < 64
   end)
-  lu.assertTrue(collectgarbage("count") - heap < 256, "the Lua heap grew")
   listener:close()
   server:join()
 end)

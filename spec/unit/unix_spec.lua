@@ -168,6 +168,20 @@ T.test_a_pair_is_two_connected_streams = in_task(function()
   lu.assertNil((near:read()))
 end)
 
+-- recv stops behind the bytes that came with a descriptor although more is queued.
+T.test_a_short_read_at_a_passed_descriptor_is_not_taken_for_the_last = in_task(function()
+  local near, far = assert(aw.unix.pair())
+  local posix = child.posix()
+  local reader = aw.spawn(function() return far:read() end)
+  check.settle()
+  near:write_all("waited")
+  lu.assertEquals(reader:join(), "waited") -- from here on the loop watches the socket
+  posix.send_fd(near:fd(), "one")
+  near:write_all("two")
+  aw.sleep(0.01) -- the loop has reported all of it
+  lu.assertEquals(far:read_exact(6), "onetwo")
+end)
+
 T.test_a_full_socket_waits_and_goes_on_when_the_peer_reads = in_task(function()
   local near, far = assert(aw.unix.pair())
   local size = 4 * 1024 * 1024

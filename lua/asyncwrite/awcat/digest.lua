@@ -17,17 +17,23 @@ function M.tool()
   return nil, "there is no sha256sum here: install it (Debian: coreutils) or leave --sha256 out"
 end
 
---- A digest in the making. It ends with finish or discard.
+--- A digest in the making. It ends with finish or discard. nil, message.
 function M.new(tool)
   local path = os.tmpname()
-  -- The cat keeps the pipe open where the tool dies, because SIGPIPE would end this process.
-  local pipe, message = io.popen(("%s >%s || cat >/dev/null"):format(tool, shell.quote(path)), "w")
+  local result, message = io.open(path, "r")
+  if not result then return nil, message end
+  -- Only descriptors know the result, so that nothing is left where this process is killed. The cat keeps the pipe open
+  -- where the tool dies, because SIGPIPE would end this process.
+  local quoted = shell.quote(path)
+  local pipe
+  pipe, message = io.popen(("exec >%s; rm -f %s; %s || cat >/dev/null"):format(quoted, quoted, tool), "w")
   if not pipe then
+    result:close()
     os.remove(path)
     return nil, message
   end
   pipe:setvbuf("no")
-  return setmetatable({ pipe = pipe, path = path }, Digest)
+  return setmetatable({ pipe = pipe, result = result }, Digest)
 end
 
 function Digest:update(s) self.pipe:write(s) end
@@ -35,17 +41,15 @@ function Digest:update(s) self.pipe:write(s) end
 --- The digest in hexadecimal; nil, message.
 function Digest:finish()
   self.pipe:close()
-  local file = io.open(self.path, "r")
-  local hex = file and (file:read("*l") or ""):match("^%x+")
-  if file then file:close() end
-  os.remove(self.path)
-  self.path = nil
+  local hex = (self.result:read("*l") or ""):match("^%x+")
+  self.result:close()
+  self.pipe, self.result = nil, nil
   if not hex or #hex ~= 64 then return nil, "the SHA-256 tool failed" end
   return hex
 end
 
 function Digest:discard()
-  if self.path then self:finish() end
+  if self.pipe then self:finish() end
 end
 
 return M
