@@ -12,6 +12,8 @@ struct custom {
   aw_reader r;
   struct awl_state *st;
   unsigned halves;
+  aw_waker *last[2]; /* of the last NotReady poll per direction: what a try shows to current_waker, so that a writer
+                        that stores it again loses nobody's wake */
 };
 
 enum { SLICE = 64 * 1024 }; /* the most that is made into a string for one call: a short write is always legal */
@@ -41,6 +43,7 @@ struct call {
   char *base;
   size_t len; /* what may be returned at most */
   ssize_t result;
+  bool trying;
   bool closing; /* what close returns does not matter */
   struct awl_frame frame;
 };
@@ -99,7 +102,7 @@ static ssize_t data(lua_State *L, const struct call *c) {
 static ssize_t result(lua_State *L, struct call *c) {
   if (lua_isnil(L, 2) && !lua_isnil(L, 3)) return failure(L, c->self->st);
   if (lua_isboolean(L, 2) && !lua_toboolean(L, 2)) {
-    if (!c->frame.touched && c->frame.waker)
+    if (!c->frame.touched && !c->trying)
       luaL_error(L, "custom: %s returned false without taking the waker or polling an inner one (W1)", c->function);
     return AW_PENDING;
   }
@@ -144,7 +147,9 @@ static ssize_t perform(struct call *c, aw_waker *waker) {
   struct awl_state *st = c->self->st;
   lua_State *L = st->poll_L ? st->poll_L : st->thread;
   if (!lua_checkstack(L, 4)) return UV_ENOMEM;
-  c->frame = (struct awl_frame){.waker = waker, .up = st->frame};
+  aw_waker **last = &c->self->last[c->base ? AWL_READ : AWL_WRITE];
+  c->trying = waker == NULL;
+  c->frame = (struct awl_frame){.waker = waker ? waker : *last, .up = st->frame};
   st->frame = &c->frame;
   lua_rawgeti(L, LUA_REGISTRYINDEX, st->handler_ref);
   lua_rawgeti(L, LUA_REGISTRYINDEX, st->custom_ref);
@@ -153,6 +158,8 @@ static ssize_t perform(struct call *c, aw_waker *waker) {
   st->frame = c->frame.up;
   if (rc == 0) {
     lua_pop(L, 1);
+    if (c->result == AW_PENDING) aw_slot_park(last, waker);
+    else if (waker) aw_slot_clear(last);
     return c->result;
   }
   luaL_unref(L, LUA_REGISTRYINDEX, st->error_ref);
@@ -193,6 +200,8 @@ static ssize_t poll_read(aw_reader *r, aw_waker *waker, char *base, size_t len) 
 /* close(self) of the table is called once, when both halves are gone. */
 static void release(struct custom *self) {
   if (--self->halves > 0) return;
+  aw_slot_clear(&self->last[AWL_READ]);
+  aw_slot_clear(&self->last[AWL_WRITE]);
   struct awl_state *st = self->st;
   if (!st->dead) {
     struct call c = {.self = self, .function = "close", .closing = true};

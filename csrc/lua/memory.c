@@ -2,6 +2,8 @@
 /* Lua constructors and methods of the writers that live in memory. */
 #include "lua/awl.h"
 
+#include <string.h>
+
 enum { MEMORY_LIMIT = 1 << 30, CURSOR_LIMIT = 1 << 30 };
 
 #define SIZE_LIMIT ((size_t)INT32_MAX)
@@ -74,6 +76,8 @@ static aw_writer *cursor(lua_State *L, const char *op) {
   size_t len;
   aw_writer *w = leaf(L, op);
   if (aw_cursor_data(w, &len) == NULL) awl_arg_error(L, op, 0, "self", "a %s is no cursor", w->type->name);
+  if (aw_buffered(awl_to_box(L, 1)->w) > 0 && strcmp(op, "position") != 0)
+    awl_arg_error(L, op, 0, "self", "bytes are buffered in front of the cursor: flush first (B6)");
   return w;
 }
 
@@ -100,7 +104,8 @@ static int w_take(lua_State *L) {
 }
 
 static int w_position(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)aw_cursor_position(cursor(L, "position")));
+  aw_writer *w = cursor(L, "position"); /* the logical one: with what is buffered in front of it */
+  lua_pushinteger(L, (lua_Integer)(aw_cursor_position(w) + aw_buffered(awl_to_box(L, 1)->w)));
   return 1;
 }
 

@@ -6,7 +6,7 @@ local D = require "support.doubles"
 local kinds = require "conformance.kinds"
 local seed = require "support.seed"
 
-local H = { kinds = kinds, cases = {} }
+local H = { kinds = kinds, cases = {}, files = {} } -- files: the specs that defined the cases
 
 local GUARD = tonumber(os.getenv("SPEC_GUARD")) or 20 -- seconds until a test over sockets counts as hung; never awaited
 local ONLY = os.getenv("SPEC_KIND")                   -- for debugging: part of a kind's name
@@ -97,6 +97,7 @@ end
 local function new_case(id, name, needs)
   local case = { id = id, name = name, needs = needs, results = {} }
   H.cases[#H.cases + 1] = case
+  H.files[debug.getinfo(3, "S").source:sub(2)] = true
   return case
 end
 
@@ -116,9 +117,7 @@ function H.clause(M, id, name, needs, body)
     local faults = {}
     for _, kind in ipairs(kinds) do
       if not H.reason(case, kind) and (not ONLY or kind.name:find(ONLY, 1, true)) then
-        local start = aw.now()
         local ok, err = H.run(kind, body, id .. name)
-        if os.getenv("SPEC_TIMES") then print(("  %6.3f s %s %s over %s"):format(aw.now() - start, id, name, kind.name)) end
         case.results[kind.name] = ok and "pass" or "fail"
         if not ok then faults[#faults + 1] = ("%s over %s: %s"):format(id, kind.name, tidy(err)) end
       end

@@ -10,7 +10,7 @@ local seed = require "support.seed"
 
 local M = {}
 
-local STACKS = tonumber(os.getenv("SPEC_STACKS")) or 200
+local STACKS = tonumber(os.getenv("SPEC_STACKS")) or 400
 local ONLY = tonumber(os.getenv("SPEC_STACK"))
 local OPERATIONS = 40
 
@@ -60,8 +60,11 @@ local function random_stack(random)
   kind.half = false -- reading is not what this is about
   function kind.make(t)
     base.make(t)
-    for _ = 1, depth do names[#names + 1] = wrappers[random(#wrappers)](t, random) end
-    names[#names + 1] = base.name
+    names[1] = base.name
+    for _ = 1, depth do
+      local name = wrappers[random(#wrappers)](t, random)
+      if name then table.insert(names, 1, name) end
+    end
   end
   function kind.fixture() return require("conformance.fixture").new(kind, random) end
   return kind
@@ -153,9 +156,10 @@ end
 
 local function slow_reader(t)
   if not t.peer then return end
+  local pace = 4 ^ t.random(3)
   t.reading = aw.spawn("reader", function()
     while true do
-      for _ = 1, t.random(3) - 1 do aw.yield() end
+      for _ = 1, t.random(pace) - 1 do aw.yield() end
       local s, _, code = t.peer:read(t.random(3) == 1 and 65536 or t.random(100))
       if not s then
         t.read_code = code
