@@ -179,7 +179,10 @@ typedef struct aw_reactor aw_reactor;
 AW_API int aw_reactor_new(aw_reactor **out, uv_loop_t *loop);
 AW_API void aw_reactor_free(aw_reactor *reactor); /* frees it and its timers; objects on it must be gone already */
 AW_API int aw_reactor_turn(aw_reactor *reactor, bool wait); /* UV_EBUSY inside itself, UV_EPERM in a forked child */
-AW_API int aw_reactor_backend_fd(const aw_reactor *reactor);
+/* For hosts that turn the loop themselves: readable when a turn is due. From the first call on, sleep on it (and for no
+ * longer than backend_timeout), then turn. poke makes it readable, from any thread. */
+AW_API int aw_reactor_backend_fd(aw_reactor *reactor);
+AW_API void aw_reactor_poke(aw_reactor *reactor);
 AW_API int aw_reactor_backend_timeout(const aw_reactor *reactor); /* milliseconds, -1 is forever */
 AW_API size_t aw_reactor_waiting(const aw_reactor *reactor);      /* parked directions, timers, requests */
 AW_API void aw_reactor_sweep(aw_reactor *reactor); /* lets go of dead wakers, so that waiting counts live ones only */

@@ -51,9 +51,10 @@ struct awl_state {
   size_t nready, nfunctions;    /* queued in all; of them functions */
   struct awl_wakeable *current; /* the task resumed last: the common case of finding a context */
   unsigned budget;
-  bool force_turn; /* a task ran out of budget */
-  uint64_t turned; /* when the loop turned last */
-  bool stale;      /* a finished task may have left wakers in slots */
+  bool force_turn;      /* a task ran out of budget */
+  uint64_t turned;      /* when the loop turned last */
+  bool stale;           /* a finished task may have left wakers in slots */
+  bool hosted, pumping; /* a host sleeps on backend_fd; it is at work just now */
   struct awl_frame *frame;
   int error_ref; /* what Lua raised below a poll; raised again at the box */
   int said_ref;  /* {message, code} of the last failure of a custom writer, with its number */
@@ -109,6 +110,7 @@ struct awl_wakeable *awl_current_task(lua_State *L, struct awl_state *st); /* NU
 void awl_note(struct awl_parked *at, struct awl_wakeable *who);            /* who may be NULL */
 bool awl_spend(struct awl_state *st);                         /* false: out of budget, the task is woken again */
 void awl_drain_functions(lua_State *L, struct awl_state *st); /* calls woken functions; never below a poll */
+void awl_poke_outside(lua_State *L, struct awl_state *st);    /* wakes the host, unless it or a task is running */
 void awl_release(struct awl_wakeable *who);
 extern const luaL_Reg awl_task_functions[], awl_task_methods[];
 

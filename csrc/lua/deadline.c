@@ -60,6 +60,7 @@ static int w_set_deadline(lua_State *L) {
   b->deadline = d;
   /* Whoever waits already is held to it too. */
   if (aw_poll_timer(d->timer, &d->waker) == 0) on_wake(&d->waker);
+  awl_poke_outside(L, b->st);
   return 0;
 }
 

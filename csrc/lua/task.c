@@ -41,7 +41,20 @@ void awl_release(struct awl_wakeable *who) {
   who->ref = LUA_NOREF;
 }
 
-static void on_wake(aw_waker *waker) { enqueue((struct awl_wakeable *)waker); }
+/* A guest's host sleeps until it is poked. What a task wakes needs no poke: its host looks when the task waits. */
+static void poke(struct awl_state *st, bool by_task) {
+  if (st->hosted && !st->pumping && !by_task && st->reactor) aw_reactor_poke(st->reactor);
+}
+
+void awl_poke_outside(lua_State *L, struct awl_state *st) {
+  if (st->hosted && !st->pumping) poke(st, awl_current_task(L, st) != NULL);
+}
+
+static void on_wake(aw_waker *waker) {
+  struct awl_wakeable *who = (struct awl_wakeable *)waker;
+  enqueue(who);
+  poke(who->st, who->st->poll_L && !who->st->frame);
+}
 
 static void on_free(aw_waker *waker) {
   awl_release((struct awl_wakeable *)waker);
@@ -153,25 +166,18 @@ static int l_waker(lua_State *L) {
   return 1;
 }
 
-/* core.task(co, task): makes a task of a coroutine; returns its handle. task is what next_ready returns. */
+/* core.task(task): the handle of a new task, to be bound to a coroutine. task is what next_ready returns. */
 static int l_task(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
-  lua_State *co = lua_tothread(L, 1);
-  luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_checktype(L, 1, LUA_TTABLE);
   struct awl_wakeable **handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = NULL;
   awl_set_metatable(L, st->meta_task_ref);
   struct awl_wakeable *who = *handle = wakeable_new(st, true);
   if (who == NULL) return awl_raise(L, "spawn", "not enough memory");
-  who->co = co;
   lua_rawgeti(L, LUA_REGISTRYINDEX, st->live_ref);
-  lua_pushvalue(L, 2);
-  who->ref = luaL_ref(L, -2);
-  lua_pop(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, st->tasks_ref);
   lua_pushvalue(L, 1);
-  lua_pushlightuserdata(L, who);
-  lua_rawset(L, -3);
+  who->ref = luaL_ref(L, -2);
   lua_pop(L, 1);
   return 1;
 }
@@ -182,8 +188,22 @@ static struct awl_wakeable *check_handle(lua_State *L) {
   return who;
 }
 
+/* handle:bind(co): polls in that coroutine are the task's. */
+static int w_bind(lua_State *L) {
+  struct awl_wakeable *who = check_handle(L);
+  luaL_checktype(L, 2, LUA_TTHREAD);
+  who->co = lua_tothread(L, 2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, who->st->tasks_ref);
+  lua_pushvalue(L, 2);
+  lua_pushlightuserdata(L, who);
+  lua_rawset(L, -3);
+  return 0;
+}
+
 static int w_wake(lua_State *L) {
-  enqueue(check_handle(L));
+  struct awl_wakeable *who = check_handle(L);
+  enqueue(who);
+  awl_poke_outside(L, who->st);
   return 0;
 }
 
@@ -204,6 +224,14 @@ static int w_finish(lua_State *L) {
   }
   who->co = NULL;
   awl_release(who);
+  return 0;
+}
+
+/* task:refill(): it goes on after a wait that the host ended, with a fresh budget. */
+static int w_refill(lua_State *L) {
+  struct awl_wakeable *who = check_handle(L);
+  who->st->current = who;
+  who->st->budget = AWL_BUDGET;
   return 0;
 }
 
@@ -297,9 +325,25 @@ static int l_pending(lua_State *L) {
   return 3;
 }
 
+/* core.backend_fd(): for a host that turns the loop: see aw_reactor_backend_fd. */
 static int l_backend_fd(lua_State *L) {
-  lua_pushinteger(L, aw_reactor_backend_fd(awl_reactor(L, awl_state_of(L), "backend_fd")));
+  struct awl_state *st = awl_state_of(L);
+  int fd = aw_reactor_backend_fd(awl_reactor(L, st, "backend_fd"));
+  if (fd < 0) awl_raise(L, "backend_fd", "%s", aw_strerror(fd));
+  st->hosted = true;
+  lua_pushinteger(L, fd);
   return 1;
+}
+
+/* core.pumping(on): while on, the host looks after every wake itself and need not be poked. */
+static int l_pumping(lua_State *L) {
+  awl_state_of(L)->pumping = lua_toboolean(L, 1);
+  return 0;
+}
+
+static int l_poke(lua_State *L) {
+  aw_reactor_poke(awl_reactor(L, awl_state_of(L), "poke"));
+  return 0;
 }
 
 static int l_backend_timeout(lua_State *L) {
@@ -322,11 +366,14 @@ const luaL_Reg awl_task_functions[] = {
     {"turn", l_turn},
     {"pending", l_pending},
     {"backend_fd", l_backend_fd},
+    {"pumping", l_pumping},
+    {"poke", l_poke},
     {"backend_timeout", l_backend_timeout},
     {"now", l_now},
     {NULL, NULL},
 };
 
 const luaL_Reg awl_task_methods[] = {
-    {"wake", w_wake}, {"finish", w_finish}, {"enter", w_enter}, {"__gc", w_gc}, {NULL, NULL},
+    {"bind", w_bind},   {"refill", w_refill}, {"wake", w_wake}, {"finish", w_finish},
+    {"enter", w_enter}, {"__gc", w_gc},       {NULL, NULL},
 };

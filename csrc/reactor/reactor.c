@@ -7,14 +7,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void on_tick_closed(uv_handle_t *tick) { free(tick); }
-
 int aw_reactor_usable(const aw_reactor *reactor) { return reactor->pid == getpid() ? 0 : UV_EPERM; }
 
 /* A private loop without requests in flight has nothing but descriptors and timers: both are served here directly,
  * which spares the system calls of a loop around them (a fifth of a one-byte round trip on one processor). */
 static bool turn_directly(aw_reactor *reactor, bool wait) {
-  if (reactor->loop != &reactor->own || reactor->requests > 0) return false;
+  if (reactor->loop != &reactor->own || reactor->hosted || reactor->requests > 0) return false;
   int timeout = !wait ? 0 : aw_timers_timeout(reactor);
   if (timeout < 0 && reactor->parked == 0) timeout = 0;
   if (!aw_ready_turn(reactor, timeout)) return false;
@@ -32,7 +30,33 @@ int aw_reactor_turn(aw_reactor *reactor, bool wait) {
   return 0;
 }
 
-int aw_reactor_backend_fd(const aw_reactor *reactor) { return uv_backend_fd(reactor->loop); }
+static void on_poke(uv_async_t *poke) { (void)poke; }
+
+static void on_handle_closed(uv_handle_t *handle) { free(handle); }
+
+/* From here on the loop must be complete before anybody sleeps on its descriptor: what libuv only registers in its next
+ * run is registered now. */
+int aw_reactor_backend_fd(aw_reactor *reactor) {
+  if (reactor->hosted) return uv_backend_fd(reactor->loop);
+  int rc = aw_reactor_usable(reactor);
+  if (rc < 0) return rc;
+  uv_async_t *poke = calloc(1, sizeof *poke);
+  rc = poke ? uv_async_init(reactor->loop, poke, on_poke) : UV_ENOMEM;
+  if (rc < 0) {
+    free(poke);
+    return rc;
+  }
+  reactor->poke = poke;
+  rc = aw_ready_open(reactor);
+  if (rc < 0) return rc;
+  reactor->hosted = true;
+  if (reactor->loop == &reactor->own) aw_reactor_turn(reactor, false);
+  return uv_backend_fd(reactor->loop);
+}
+
+void aw_reactor_poke(aw_reactor *reactor) {
+  if (reactor->poke) uv_async_send(reactor->poke);
+}
 
 int aw_reactor_backend_timeout(const aw_reactor *reactor) { return uv_backend_timeout(reactor->loop); }
 
@@ -55,7 +79,8 @@ void aw_reactor_free(aw_reactor *reactor) {
   aw_ready_free(reactor);
   if (reactor->pid == getpid()) {
     reactor->tick->data = NULL;
-    uv_close((uv_handle_t *)reactor->tick, on_tick_closed);
+    uv_close((uv_handle_t *)reactor->tick, on_handle_closed);
+    if (reactor->poke) uv_close((uv_handle_t *)reactor->poke, on_handle_closed);
     if (reactor->loop == &reactor->own)
       while (uv_loop_close(&reactor->own) == UV_EBUSY) uv_run(&reactor->own, UV_RUN_ONCE);
   }

@@ -13,6 +13,8 @@ struct aw_reactor {
   uv_loop_t own;
   uv_timer_t *tick; /* armed for the earliest timer; lives on the loop, freed in its close callback */
   bool running;
+  bool hosted;      /* a host turns the loop and watches backend_fd: everything goes through libuv */
+  uv_async_t *poke; /* hosted: makes backend_fd readable; keeps the loop alive, so that a turn always polls */
   pid_t pid;
   struct aw_ready *ready; /* of ready_epoll.c */
   struct aw_fd *fds;      /* every descriptor that ever had to wait */

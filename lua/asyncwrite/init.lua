@@ -6,6 +6,7 @@ local task = require "asyncwrite.task"
 local sync = require "asyncwrite.sync"
 local io = require "asyncwrite.io"
 local net = require "asyncwrite.net"
+require "asyncwrite.host.standalone" -- loaded now, as later there may be no descriptor left to open it
 
 local M = {
   _VERSION = "0.1.0",

@@ -90,6 +90,17 @@ clause(M, "A7", "copy_reads_all_that_arrives", { "peer" }, function(t)
   check.equal(to:contents(), s, "what was copied")
 end)
 
+clause(M, "A8", "copy_of_a_buffered_reader_moves_everything_and_flushes", {}, function(t)
+  t:read_on()
+  local s = t:text(30000)
+  local from = aw.buf_reader(aw.cursor(s), 1000)
+  check.equal(from:read_exact(10), s:sub(1, 10), "what was read before the copy")
+  check.equal(aw.copy(from, t.w), 29990, "copy")
+  check.equal(t.w:buffered(), 0, "what is buffered after copy")
+  t:book(s:sub(11), 29990)
+  t:finish()
+end)
+
 exact(M, "A7", "copy_takes_pieces_of_8_kib_and_flushes_at_the_end", DOUBLES, function()
   local d = D.writer()
   check.equal(aw.copy(aw.cursor(D.text(20000)), d.w), 20000, "copy")
@@ -102,7 +113,7 @@ for id, wrap in pairs { A7 = function(r) return r end, A8 = function(r) return a
     local d, from = D.writer(), D.reader { "pending", "abc", "pending", "pending", "def", false }
     local task = aw.spawn(aw.copy, wrap(from.r), d.w)
     local function step(want, when)
-      repeat aw.yield() until from.waiting or task:is_done()
+      D.run_until(function() return from.waiting or task:is_done() end, when)
       check.list(d:trace(), want, when)
       from:wake()
     end
@@ -123,13 +134,10 @@ end
 exact(M, "A7", "copy_tops_its_buffer_up_while_the_writer_waits", DOUBLES, function()
   local d, from = D.writer { write = { "pending", "pending", "pending" } }, D.reader { "abc", "def", "pending", "g" }
   local task = aw.spawn(aw.copy, from.r, d.w)
-  repeat aw.yield() until from.waiting
+  D.run_until(function() return from.waiting end, "a read that waits")
   check.equal(d:bytes(), "", "what was taken")
   from:wake()
-  repeat
-    d:wake()
-    aw.yield()
-  until task:is_done()
+  D.run_until(function() return not d:wake() and task:is_done() end, "the end of the copy")
   check.equal(d:bytes(), "abcdefg", "what was taken")
   check.ok(d.log[#d.log - 1]:find("^write abcdef"), d.log[#d.log - 1])
 end)

@@ -83,7 +83,7 @@ clause(M, "F2", "a_cancelled_flush_can_be_followed_by_anything", { "full", "buff
   t:fill()
   for _ = 1, 3 do
     local task = t:spawn(function() return t.w:flush() end)
-    t:let_run(function() return true end)
+    aw.yield()
     task:cancel()
     local _, n = D.poll(t.w, "poll_write", "x")
     if n then t:book("x", n) end
@@ -204,7 +204,7 @@ exact(M, "F5", "a_flush_of_two_buffers_resumes_in_both", BUFFER, function(random
     sent = sent + (n or 0)
     D.ready(w, "poll_flush") -- an error now and then: the next flush goes on
   end
-  repeat until D.ready(w, "poll_flush")
+  D.run_until(function() return D.ready(w, "poll_flush") end, "a flush without an error")
   check.equal(d:bytes(), D.text(sent), "what arrived")
 end)
 

@@ -9,6 +9,7 @@ local Fixture = {}
 Fixture.__index = Fixture
 
 local CHUNK = 4096
+local MOST = 64 * 1024 * 1024 -- what is not full then never will be
 
 function Fixture.new(kind, random)
   return setmetatable({ kind = kind, random = random, accepted = {}, total = 0, received = {}, have = 0, tasks = {} },
@@ -71,6 +72,7 @@ function Fixture:fill()
       local s = self:text(size)
       c, n = D.poll(self.w, "poll_write", s)
       if n then self:book(s, check.count(s, n)) end
+      check.ok(self.total < MOST, "it takes bytes without end")
     until not n
     check.equal(n, false, "a poll_write with no room")
   end
@@ -166,15 +168,17 @@ function Fixture:close_peer()
   self.peer:close()
 end
 
+local function first_and_code(value, _, code) return value, code end
+
 --- Writes and flushes until an error comes, as it must once the peer is gone; the code.
 function Fixture:break_pipe()
-  while true do
-    local n, _, code = D.ready(self.w, "poll_write", "x")
-    if n == nil then return code end
-    n, _, code = D.ready(self.w, "poll_flush")
-    if n == nil then return code end
-    aw.yield()
-  end
+  local n, code
+  D.run_until(function()
+    n, code = first_and_code(D.ready(self.w, "poll_write", "x"))
+    if n then n, code = first_and_code(D.ready(self.w, "poll_flush")) end
+    return n == nil
+  end, "an error of a writer without a peer")
+  return code
 end
 
 -- ---- Tasks ----
@@ -184,11 +188,6 @@ function Fixture:spawn(f, ...)
   local task = aw.spawn(f, ...)
   self.tasks[#self.tasks + 1] = task
   return task
-end
-
---- Lets the other tasks run until condition() holds.
-function Fixture.let_run(_, condition) -- a method for the sake of its callers
-  repeat aw.yield() until condition()
 end
 
 function Fixture:close()

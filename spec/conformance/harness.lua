@@ -8,8 +8,7 @@ local seed = require "support.seed"
 
 local H = { kinds = kinds, cases = {}, files = {} } -- files: the specs that defined the cases
 
-local GUARD = tonumber(os.getenv("SPEC_GUARD")) or 20 -- seconds until a test over sockets counts as hung; never awaited
-local ONLY = os.getenv("SPEC_KIND")                   -- for debugging: part of a kind's name
+local ONLY = os.getenv("SPEC_KIND") -- for debugging: part of a kind's name
 
 -- Why a clause does not apply, by the trait that is missing or, with "!", in the way.
 local REASONS = {
@@ -72,11 +71,11 @@ end
 local function run_body(t, kind, body)
   t:build()
   if kind.fd then
-    local finished, _, code = aw.timeout(GUARD, function()
+    local finished, _, code = aw.timeout(D.guard, function()
       body(t, kind)
       return true
     end)
-    if not finished then error(("it hangs: %s after %g s"):format(code, GUARD), 0) end
+    if not finished then error(("it hangs: %s after %g s"):format(code, D.guard), 0) end
   else
     body(t, kind)
   end
@@ -110,6 +109,21 @@ local function tidy(err)
   return message and message .. (at and " (at " .. at .. ")" or "") or err
 end
 
+-- Faults by their text: a defect below all kinds is told once.
+local function add_fault(faults, kind, text)
+  if not faults[text] then
+    faults[#faults + 1] = text
+    faults[text] = {}
+  end
+  table.insert(faults[text], kind.name)
+end
+
+local function report(id, faults)
+  local lines = {}
+  for i, text in ipairs(faults) do lines[i] = ("%s over %s: %s"):format(id, table.concat(faults[text], ", "), text) end
+  error(("%s (seed %d)"):format(table.concat(lines, "\n"), seed), 0)
+end
+
 --- Defines a test of the spec table M: body(fixture, kind) over every kind that `needs` admits.
 function H.clause(M, id, name, needs, body)
   local case = new_case(id, name, needs)
@@ -119,10 +133,10 @@ function H.clause(M, id, name, needs, body)
       if not H.reason(case, kind) and (not ONLY or kind.name:find(ONLY, 1, true)) then
         local ok, err = H.run(kind, body, id .. name)
         case.results[kind.name] = ok and "pass" or "fail"
-        if not ok then faults[#faults + 1] = ("%s over %s: %s"):format(id, kind.name, tidy(err)) end
+        if not ok then add_fault(faults, kind, tidy(err)) end
       end
     end
-    if #faults > 0 then error(("%s (seed %d)"):format(table.concat(faults, "\n"), seed), 0) end
+    if #faults > 0 then report(id, faults) end
   end
 end
 

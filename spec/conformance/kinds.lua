@@ -71,7 +71,7 @@ end)
 
 leaf("cursor(fixed)", { vectored = true, zero = FIXED }, function(t)
   t.w = aw.cursor(("\0"):rep(FIXED), FIXED)
-  t.contents = function() return t.w:contents():sub(1, t.w:position()) end
+  t.contents = function() return t.w:contents():sub(1, t.w:position() - t.w:buffered()) end
 end)
 
 leaf("duplex", { vectored = true, full = true, peer = true, eof = true, half = true }, function(t)

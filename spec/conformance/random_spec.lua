@@ -126,13 +126,12 @@ local modes = {
     return n, _ -- the operation's own results: count, code
   end,
   cancel = function(operation, t, s)
-    local n, code, before = 0, nil, nil
+    local n, code = 0, nil
     local buf = aw.cursor(s)
     local task = t:spawn(function()
       if operation == operations.write_all_buf then t.w:write_all_buf(buf) else n, code = operation(t.w, s, t.random) end
     end)
-    before = t.random(5)
-    for _ = 1, before do aw.yield() end
+    for _ = 1, t.random(5) do aw.yield() end
     task:cancel()
     if operation == operations.write_all_buf then n = buf:position() end
     return n, code
@@ -177,11 +176,12 @@ local function body(t)
     aw.timeout(0, function() return t.w:shutdown() end)
     t.story[#t.story + 1] = "shutdown, timeout"
   end
-  repeat
+  D.run_until(function()
     local done, _, code = t.w:shutdown()
     t.story[#t.story + 1] = "shutdown = " .. tostring(done or code)
     check.ok(done or t.kind.flaky and code == "EIO", code)
-  until done
+    return done
+  end, "a shutdown without an error")
   t:await_eof()
   check.equal(t:arrived(), t:booked(), "what arrived")
 end

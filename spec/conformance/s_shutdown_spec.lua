@@ -68,7 +68,7 @@ clause(M, "S3", "a_shutdown_is_cancelled_at_its_waits_and_resumed", { "full", "b
   t:fill()
   for _ = 1, 4 do
     local task = t:spawn(function() return t.w:shutdown() end)
-    t:let_run(function() return true end)
+    aw.yield()
     task:cancel()
     local ok, _, code = aw.timeout(0, function() return t.w:shutdown() end)
     check.ok(ok or code == "ETIMEDOUT", code)
@@ -217,7 +217,7 @@ local function dropped(t, drop)
   t:put(t:text(10))
   local held = t.w:buffered()
   local reader = t:spawn(function() return t.peer:read_to_end() end)
-  t:let_run(function() return true end)
+  aw.yield()
   drop(t)
   local s, _, code = reader:join()
   if code ~= "ECONNRESET" then check.equal(s, t:booked():sub(1, 10 - held), "what arrived") end

@@ -30,9 +30,9 @@ clause(M, "V1", "a_vector_is_one_write_of_the_concatenation", {}, function(t)
 end)
 
 clause(M, "V1", "a_vector_that_is_pending_or_short_is_not_half_done", { "full" }, function(t)
-  local n
+  local c, n
   repeat
-    local list, c = random_list(t, 3, 500), nil
+    local list = random_list(t, 3, 500)
     c, n = D.poll(t.w, "poll_write_vectored", list)
     if n then
       t:book(table.concat(list), n)

@@ -100,7 +100,7 @@ local function print_table()
   heading()
   for _, clause in ipairs(clauses) do
     local cases, row = cases_of(clause[1]), {}
-    for i, kind in ipairs(H.kinds) do
+    for i, kind in ipairs(#cases > 0 and H.kinds or {}) do
       local mark, reason = cell(cases, kind)
       if not mark and not letter_of[reason] then
         letters[#letters + 1] = reason

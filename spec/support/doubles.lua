@@ -6,6 +6,18 @@ local aw = require "asyncwrite"
 
 local D = {}
 
+--- Seconds until a test counts as hung. Nothing waits for it, unless something is broken.
+D.guard = tonumber(os.getenv("SPEC_GUARD")) or 20
+
+--- Lets the other tasks and the loop run until condition() holds.
+function D.run_until(condition, what)
+  local start = aw.now()
+  while not condition() do
+    if aw.now() - start > D.guard then error(("%s never came in %g s"):format(what, D.guard), 0) end
+    aw.yield()
+  end
+end
+
 -- ---- Data ----
 
 --- Random integers with a state of their own: random(n) gives 1..n, the same on every Lua (MINSTD).

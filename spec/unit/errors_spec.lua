@@ -144,9 +144,9 @@ T.test_arguments_of_write_all_= misuses {
 }
 
 T.test_a_wrong_argument_of_write_all_is_found_before_a_byte_is_written = check.in_task(function()
-  local w = aw.memory()
-  check.raises(function() w:write_all("a", "b", {}) end, "bad argument #3")
-  lu.assertEquals(w:contents(), "")
+  local fresh = aw.memory()
+  check.raises(function() fresh:write_all("a", "b", {}) end, "bad argument #3")
+  lu.assertEquals(fresh:contents(), "")
 end)
 
 T.test_arguments_of_the_vectored_writes = misuses {
@@ -257,7 +257,7 @@ T.test_arguments_of_the_socket_methods = misuses {
   function() tcp:serve() end, "bad argument #1 'f' to 'serve' (function expected, got nil)",
   function() tcp:serve(print, 5) end, "bad argument #2 'options' to 'serve' (table expected, got number)",
   function() tcp:serve(print, { maximum = 1 }) end, "bad argument #2 'options' to 'serve' (unknown option 'maximum')",
-  function() tcp:serve(print, { max = "1" }) end, 
+  function() tcp:serve(print, { max = "1" }) end,
   "bad argument #2 'options.max' to 'serve' (integer of at least 1 expected, got 1)",
   function() tcp:serve(print, { on_error = 5 }) end,
   "bad argument #2 'options.on_error' to 'serve' (function expected, got number)",
@@ -278,8 +278,8 @@ end
 local bare = {
   "accept", "buffer", "buffered", "chunk", "close", "contents", "fd", "fill_buf", "flush", "into_parts", "is_closed",
   "is_reader", "is_write_vectored", "is_writer", "keepalive", "kind", "linger", "local_addr", "nodelay", "peer_addr",
-  "peer_cred", "poll_accept", "poll_connect", "poll_fill_buf", "poll_flush", "poll_shutdown", "position", "read_buffer", "remaining",
-  "shutdown", "take",
+  "peer_cred", "poll_accept", "poll_connect", "poll_fill_buf", "poll_flush", "poll_shutdown", "position", "read_buffer",
+  "remaining", "shutdown", "take",
 }
 
 function T.test_every_method_with_arguments_has_a_row_here()

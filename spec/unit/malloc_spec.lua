@@ -226,14 +226,13 @@ function T.test_the_first_use_of_the_loop_survives_each_failing_allocation()
     print(counted)
     os.exit(0, true)
   ]]
-  local n, counted = 0, nil
+  local n = 0
   repeat
     n = n + 1
     local result = child.run(script:gsub("%%d", tostring(n)), preload())
     lu.assertEquals(result.code, 0, ("allocation %d: %s"):format(n, result.err))
     lu.assertEquals(result.err, "")
-    counted = tonumber(result.out)
-  until counted < n
+  until tonumber(result.out) < n
   lu.assertTrue(n > 8)
 end
 

@@ -72,7 +72,7 @@ end)
 T.test_a_connect_cut_by_a_timeout_leaks_no_descriptor = in_task(function()
   -- A listener whose backlog is full answers no more: connecting takes for ever.
   local listener, port = listen { backlog = 1 }
-  local held, cut, before = {}, 0, nil
+  local connections, cut, before = {}, 0, nil
   collectgarbage()
   for i = 1, 8 do
     if cut == 0 then before = check.fd_count() end
@@ -81,9 +81,9 @@ T.test_a_connect_cut_by_a_timeout_leaks_no_descriptor = in_task(function()
       lu.assertEquals(code, "ETIMEDOUT")
       cut = cut + 1
     end
-    held[i] = stream or nil
+    connections[i] = stream or nil
   end
-  lu.assertTrue(cut >= 2)
+  lu.assertTrue(cut >= 2 and #connections >= 1)
   collectgarbage()
   lu.assertTrue(check.fd_count() <= before)
   listener:close()

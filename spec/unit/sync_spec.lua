@@ -130,9 +130,9 @@ end)
 
 T.test_writers_that_share_a_stream_under_a_mutex_do_not_interleave = in_task(function()
   local near, far = aw.duplex(7)
-  local mutex, tasks = aw.mutex(), {}
+  local mutex = aw.mutex()
   for i = 1, 10 do
-    tasks[i] = aw.spawn(function()
+    aw.spawn(function()
       for _ = 1, 5 do mutex:with(near.write_all, near, ("%d"):format(i % 10):rep(20), "\n") end
     end)
   end

@@ -5,7 +5,7 @@ local lu = require "luaunit"
 local aw = require "asyncwrite"
 local check = require "support.check"
 
-local raises, fails, in_task, settle = check.raises, check.fails, check.in_task, check.settle
+local raises, fails, in_task = check.raises, check.fails, check.in_task
 local T = {}
 
 -- A duplex whose near end is full: a write there waits until room is made.

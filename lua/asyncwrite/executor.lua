@@ -1,0 +1,324 @@
+-- SPDX-License-Identifier: MIT
+-- The executor: which tasks live, how they start, park, go on and end. Coroutines by default; a host may bring its own
+-- kind of thread. C says which tasks are ready; nothing here knows of writers.
+
+local core = require "asyncwrite.core"
+core.library()
+
+local create, resume, status, running, yield =
+  coroutine.create, coroutine.resume, coroutine.status, coroutine.running, coroutine.yield
+local isyieldable = coroutine.isyieldable
+local close_coroutine = coroutine.close -- Lua 5.4
+local unpack = table.unpack or unpack
+local next_ready, pending = core.next_ready, core.pending
+
+local M = {}
+local Task = {}
+Task.__index = Task
+M.Task = Task
+
+local PARK = {}                                      -- what a parked task yields
+local CANCELLED = setmetatable({}, { __tostring = function() return "asyncwrite: task cancelled" end })
+local BATCH = 64                                     -- resumes between two turns of the loop, if so many are not ready
+local by_thread = setmetatable({}, { __mode = "k" }) -- coroutine -> task
+local live, nlive = {}, 0                            -- every task that has not ended
+local failures = {}                                  -- tasks that failed while nobody was joining them
+
+M.CANCELLED = CANCELLED
+
+-- ---- The host ----
+-- A host is a table; asyncwrite.host.standalone is the default. Fields:
+--   name      text
+--   run       run(main): returns when every task has ended, or main has failed, or with a message when it gave up.
+--             main has been spawned. Raises where the host cannot wait.
+--   alive     alive(on), optional: the first task has come, the last one has gone.
+-- and, where a task is not a coroutine that the executor resumes (all three, see host.resty):
+--   start     start(task, body): runs body() in a thread of its own, at once, until it parks first
+--   park      park(task): suspends the running task until resume(task) or drop
+--   resume    resume(task): lets a parked task go on; dropped: it is to unwind
+local host
+
+--- Chooses the host; only before the first task.
+function M.set_host(new)
+  if host == new then return end
+  if host and (nlive > 0 or host.used) then
+    core.raise("host", ("the host is '%s' already; choose another before the first task"):format(host.name))
+  end
+  host = new
+end
+
+function M.host()
+  if not host then M.set_host(require "asyncwrite.host.standalone") end
+  return host
+end
+
+local function pack(...) return { n = select("#", ...), ... } end
+
+local function current() return by_thread[running()] end
+M.current = current
+
+--- The task of the calling coroutine, or an error that names the operation.
+function M.need_task(op)
+  local task = current()
+  if not task then core.raise(op, "not in the context of a task") end
+  return task
+end
+
+local function warn(text) io.stderr:write("asyncwrite: ", text, "\n") end
+
+-- ---- The end of a task ----
+local function finish(task)
+  task.done = true
+  live[task] = nil
+  nlive = nlive - 1
+  task.handle:finish()
+  local joiners, finally, group = task.joiners, task.finally, task.group
+  task.joiners, task.finally, task.cleanup, task.op, task.on = nil, nil, nil, nil, nil
+  if task.parent and task.parent.children then task.parent.children[task] = nil end
+  if group then group.left = group.left - 1 end
+  if finally then finally() end
+  if joiners then
+    for i = 1, #joiners do joiners[i].handle:wake() end
+  end
+  if nlive == 0 and host.alive then host.alive(false) end
+end
+
+local drop
+
+local function drop_children(task)
+  if not task.children then return end
+  local children = task.children
+  task.children = nil
+  for child in pairs(children) do drop(child) end
+end
+
+local function failed(task, err)
+  if type(err) == "string" and not err:find("\nstack traceback:", 1, true) then
+    err = debug.traceback(task.co, err)
+  end
+  task.failed, task.err = true, err
+  if close_coroutine and status(task.co) == "dead" then close_coroutine(task.co) end
+  drop_children(task)
+  finish(task)
+  if not task.joined then failures[#failures + 1] = task end
+end
+
+--- What became of a task whose function has returned (ok) or raised.
+function M.ended(task, ok, ...)
+  if task.done then return end
+  if not ok then
+    if (...) == CANCELLED then
+      task.cancelled = true
+      drop_children(task)
+      return finish(task)
+    end
+    return failed(task, (...))
+  end
+  task.results = pack(...)
+  drop_children(task)
+  finish(task)
+end
+
+local function after(task, ok, ...)
+  if status(task.co) == "suspended" then
+    if task.cancelling then return drop(task) end
+    -- A bare coroutine.yield is taken as yield(): nothing else would ever wake the task.
+    if ... ~= PARK then task.handle:wake() end
+    return
+  end
+  M.ended(task, ok, ...)
+end
+
+local function step(task, ...) return after(task, resume(task.co, ...)) end
+
+local function unwound(ok, err)
+  if not ok and err ~= CANCELLED then warn("error while a task was cancelled: " .. tostring(err)) end
+end
+
+--- Like dropping a future: the task never runs again, its to-be-closed variables run.
+function drop(task)
+  if task.done then return end
+  local co = task.co
+  local state = co and status(co)
+  if state == "running" or state == "normal" or task == current() then
+    task.cancelling = true
+    return
+  end
+  task.cancelled = true
+  if task.cleanup then task.cleanup() end
+  drop_children(task)
+  local started = task.started
+  finish(task)
+  if host.resume then
+    if started then host.resume(task) end -- its park raises CANCELLED
+  elseif close_coroutine then
+    unwound(close_coroutine(co))
+  elseif started and state == "suspended" then
+    unwound(resume(co)) -- park raises CANCELLED there
+  end
+end
+M.drop = drop
+
+-- ---- The life of a task ----
+--- Polls in co are the task's from now on.
+function M.bind(task, co)
+  task.co = co
+  task.handle:bind(co)
+  by_thread[co] = task
+end
+
+--- A task for f, not yet started. group counts the tasks of one run.
+function M.new(f, name, group)
+  local task = setmetatable({ f = not name and f or nil, label = name, group = group }, Task)
+  task.handle = core.task(task)
+  if not M.host().start then M.bind(task, create(f)) end
+  live[task] = true
+  nlive = nlive + 1
+  host.used = true
+  if group then group.left = group.left + 1 end
+  if nlive == 1 and host.alive then host.alive(true) end
+  return task
+end
+
+local function traced(err)
+  if type(err) == "string" then return debug.traceback(err, 2) end
+  return err
+end
+
+local function start_thread(task, f, ...)
+  local args = pack(...)
+  task.started = true
+  host.start(task, function()
+    M.bind(task, running())
+    M.ended(task, xpcall(function() return f(unpack(args, 1, args.n)) end, traced))
+  end)
+end
+
+--- Starts f(...) soon: when the running task waits.
+function M.start_later(task, f, ...)
+  if host.start then return start_thread(task, f, ...) end
+  task.args = select("#", ...) > 0 and pack(...) or nil
+  task.handle:wake()
+end
+
+--- Starts f(...) now, on the budget of the task that runs.
+function M.start_now(parent, task, f, ...)
+  if host.start then
+    start_thread(task, f, ...)
+  else
+    task.started = true
+    task.handle:enter()
+    step(task, ...)
+  end
+  parent.handle:enter()
+end
+
+--- Suspends the calling task until it is woken. op and on name the wait in reports; accepted is what timeout tells.
+--- A wake is a hint: the caller polls again.
+function M.park(op, on, accepted)
+  local task = current()
+  if not task then core.raise(op, "not in the context of a task") end
+  if task.done then error(CANCELLED, 0) end
+  local ok, why = core.can_wait()
+  if not ok then core.raise(op, why) end
+  if isyieldable and not isyieldable() then
+    core.raise(op, "cannot wait here: across a C call such as table.sort, string.gsub or require")
+  end
+  task.op, task.on, task.accepted = op, on, accepted
+  if host.park then
+    if task.cancelling then drop(task) error(CANCELLED, 0) end
+    host.park(task)
+  else
+    yield(PARK)
+  end
+  if task.done or task.cancelling then error(CANCELLED, 0) end
+  task.op, task.on, task.accepted = nil, nil, nil
+end
+
+local function report_failures()
+  for i = 1, #failures do
+    local task = failures[i]
+    if not task.reported and not task.joined then
+      task.reported = true
+      warn(("task '%s' failed: %s"):format(task:name(), tostring(task.err)))
+    end
+  end
+end
+
+--- Lets the tasks that are ready go on, and then some that these made ready. Hosts call it after each turn of the loop.
+function M.run_ready()
+  local ready = pending()
+  for _ = 1, ready > BATCH and ready or BATCH do
+    local task = next_ready()
+    if not task then break end
+    local args = task.args
+    task.started = true
+    if host.resume then
+      host.resume(task)
+    elseif args then
+      task.args = nil
+      step(task, unpack(args, 1, args.n))
+    else
+      step(task)
+    end
+  end
+  if #failures > 0 then report_failures() end
+end
+
+--- How many tasks have not ended.
+function M.count() return nlive end
+
+-- ---- Reports ----
+-- The first line of a task outside the library.
+local function source_line(co)
+  for level = 0, 50 do
+    local info = co and debug.getinfo(co, level, "Sl")
+    if not info then return "?" end
+    if info.currentline > 0 and not core.is_library(info.source) then
+      return info.short_src .. ":" .. info.currentline
+    end
+  end
+  return "?"
+end
+
+local function describe(task)
+  local what = task.op or "nothing: it yielded by itself"
+  local on = task.on and " on " .. tostring(task.on) or ""
+  return ("task '%s' waits in %s%s at %s"):format(task:name(), what, on, source_line(task.co))
+end
+
+--- The message that names every task when nothing can wake any of them.
+function M.stuck()
+  local lines = {}
+  for task in pairs(live) do lines[#lines + 1] = "  " .. describe(task) end
+  table.sort(lines)
+  return ("%d task(s) wait and nothing can wake them:\n%s"):format(#lines, table.concat(lines, "\n"))
+end
+
+--- Drops every task of a group.
+function M.drop_group(group)
+  for task in pairs(live) do
+    if task.group == group then drop(task) end
+  end
+end
+
+--- What failed in a group and was never joined, as an error message; forgets the failures.
+function M.unjoined(group)
+  local rest, first, n = {}, nil, 0
+  for i = 1, #failures do
+    local task = failures[i]
+    if task.group ~= group then
+      rest[#rest + 1] = task
+    elseif not task.joined then
+      first = first or task
+      n = n + 1
+    end
+  end
+  failures = rest
+  if first then
+    return ("run: %d task(s) failed that nobody joined; the first was '%s': %s"):format(n, first:name(),
+      tostring(first.err))
+  end
+end
+
+return M
