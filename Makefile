@@ -24,6 +24,8 @@ LUA_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags $(call find_pc,$(LUA_PCS)) 2>/dev/n
 UV_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags libuv 2>/dev/null)
 UV_LIBS ?= $(or $(shell $(PKG_CONFIG) --libs libuv 2>/dev/null),-luv)
 LUA_CFLAGS := $(LUA_CFLAGS)
+# Only for programs that embed Lua: the module itself is never linked against it.
+LUA_LIBS ?= $(shell $(PKG_CONFIG) --libs $(call find_pc,$(LUA_PCS)) 2>/dev/null)
 UV_CFLAGS := $(UV_CFLAGS)
 UV_LIBS := $(UV_LIBS)
 
@@ -43,7 +45,8 @@ CORE_SRCS := $(wildcard csrc/core/*.c csrc/reactor/*.c csrc/writers/*.c)
 LUA_SRCS := $(wildcard csrc/lua/*.c)
 CORE_OBJS := $(CORE_SRCS:%.c=$(BUILD)/obj/%.o)
 LUA_OBJS := $(LUA_SRCS:%.c=$(BUILD)/obj/%.o)
-SPEC_PROGS := $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(wildcard spec/c/*.c))
+# Modules (*_module.c) are built by the specs, as their users would.
+SPEC_PROGS := $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(filter-out %_module.c,$(wildcard spec/c/*.c)))
 BENCH_PROGS := $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c))
 FUZZ_PROGS := $(patsubst spec/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard spec/fuzz/*.c))
 MODULE := $(BUILD)/asyncwrite/core.so
@@ -111,7 +114,7 @@ $(ARCHIVE): $(CORE_OBJS) $(BUILD)/objects
 define link_program
 @mkdir -p $(@D)
 @echo '  LINK  $@'
-@$(CC) -o $@ $< $(ARCHIVE) $(AW_LDFLAGS)
+@$(CC) -o $@ $< $(ARCHIVE) $(if $(findstring embed,$(@F)),-Wl$(comma)-E $(LUA_LIBS)) $(AW_LDFLAGS)
 endef
 
 $(BUILD)/spec/%: $(BUILD)/obj/spec/c/%.o $(ARCHIVE)
@@ -221,10 +224,12 @@ LUA_FILES = $(shell cd lua && find asyncwrite -name '*.lua')
 HEADERS = $(notdir $(wildcard csrc/asyncwrite.h csrc/asyncwrite_lua.h))
 to = '$(DESTDIR)$(1)'
 
+# Below prefix they are named by it, so that pkg-config --define-prefix finds a tree that was moved.
+below_prefix = $(patsubst $(prefix)/%,$${prefix}/%,$(1))
 define PC_FILE
 prefix=$(prefix)
-includedir=$(includedir)
-libdir=$(libdir)
+includedir=$(call below_prefix,$(includedir))
+libdir=$(call below_prefix,$(libdir))
 
 Name: asyncwrite
 Description: AsyncWrite writers and readers in C, woken by libuv

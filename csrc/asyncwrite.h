@@ -184,7 +184,9 @@ AW_API int aw_reactor_turn(aw_reactor *reactor, bool wait); /* UV_EBUSY inside i
 AW_API int aw_reactor_backend_fd(aw_reactor *reactor);
 AW_API void aw_reactor_poke(aw_reactor *reactor);
 AW_API int aw_reactor_backend_timeout(const aw_reactor *reactor); /* milliseconds, -1 is forever */
-AW_API size_t aw_reactor_waiting(const aw_reactor *reactor);      /* parked directions, timers, requests */
+/* Its loop, for handles of your own, to be closed before the reactor is freed: a private loop waits for their end. */
+AW_API uv_loop_t *aw_reactor_loop(aw_reactor *reactor);
+AW_API size_t aw_reactor_waiting(const aw_reactor *reactor); /* parked directions, timers, requests */
 AW_API void aw_reactor_sweep(aw_reactor *reactor); /* lets go of dead wakers, so that waiting counts live ones only */
 AW_API uint64_t aw_reactor_now(const aw_reactor *reactor); /* nanoseconds, monotonic */
 
@@ -204,6 +206,8 @@ AW_API void aw_resolve_free(aw_resolve *resolve);
  * connect starts at once; the stream may be polled when aw_poll_connect is Ready. */
 typedef struct aw_listener aw_listener;
 AW_API int aw_tcp_connect(aw_stream *out, aw_reactor *reactor, const struct sockaddr *to, const struct sockaddr *from);
+/* A connected socket of somebody else's. fd is dup'd, its flags are left alone. UV_ENOTCONN, UV_EINVAL: not tcp. */
+AW_API int aw_tcp_open(aw_stream *out, aw_reactor *reactor, int fd);
 AW_API int aw_tcp_listen(aw_listener **out, aw_reactor *reactor, const struct sockaddr *at, int backlog,
                          bool reuseport);
 AW_API int aw_unix_connect(aw_stream *out, aw_reactor *reactor, const char *path, size_t len);

@@ -14,6 +14,7 @@ enum { AWL_TURN_NS = 50000 };     /* nanoseconds in which the loop need not turn
 enum { AWL_SCRATCH = 64 * 1024 }; /* the shared read buffer: the most that one read returns */
 
 struct awl_state;
+struct awl_embed;
 
 /* What can be woken: a task, or a function of Lua. Queued on the state's ready list, once. */
 struct awl_wakeable {
@@ -51,10 +52,12 @@ struct awl_state {
   size_t nready, nfunctions;    /* queued in all; of them functions */
   struct awl_wakeable *current; /* the task resumed last: the common case of finding a context */
   unsigned budget;
-  bool force_turn;      /* a task ran out of budget */
-  uint64_t turned;      /* when the loop turned last */
-  bool stale;           /* a finished task may have left wakers in slots */
-  bool hosted, pumping; /* a host sleeps on backend_fd; it is at work just now */
+  bool force_turn;         /* a task ran out of budget */
+  uint64_t turned;         /* when the loop turned last */
+  bool stale;              /* a finished task may have left wakers in slots */
+  bool hosted, pumping;    /* a host sleeps on backend_fd; it is at work just now */
+  bool eager;              /* the host cannot know when a task waits: it is poked by tasks too */
+  struct awl_embed *embed; /* the host is a C program's own loop */
   struct awl_frame *frame;
   int error_ref; /* what Lua raised below a poll; raised again at the box */
   int said_ref;  /* {message, code} of the last failure of a custom writer, with its number */
@@ -62,7 +65,7 @@ struct awl_state {
   int methods_ref, tasks_ref, live_ref, sources_ref;
   int custom_ref, handler_ref;
   int customs_ref, dying_ref; /* custom -> methods: weakly; of the box that is being finalised */
-  int meta_box_ref, meta_waker_ref, meta_timer_ref, meta_task_ref, meta_copy_ref, meta_resolve_ref;
+  int meta_box_ref, meta_waker_ref, meta_timer_ref, meta_task_ref, meta_copy_ref, meta_resolve_ref, meta_bridge_ref;
   char *scratch;
 };
 
@@ -120,6 +123,8 @@ extern const luaL_Reg awl_waker_functions[], awl_waker_methods[];
 
 /* box.c */
 struct awl_box *awl_push_box(lua_State *L); /* empty and closed: made before what goes in, which may fail */
+struct awl_box *awl_new_box(lua_State *L, struct awl_state *st); /* the same for C functions that are not ours */
+void awl_move_out(struct awl_box *b);                            /* its halves have gone elsewhere */
 /* The anchor of a box: a table, custom -> its methods, for every custom writer or reader in its chain. */
 void awl_set_anchor(lua_State *L, int index);      /* pops it */
 void awl_take_anchor(lua_State *L, int from);      /* into the box on top, from one that moves into it */
@@ -183,10 +188,19 @@ bool awl_canceled(lua_State *L, int index, int dir);
 extern const luaL_Reg awl_write_methods[], awl_read_methods[], awl_memory_functions[], awl_memory_methods[],
     awl_wrap_functions[], awl_wrap_methods[], awl_net_functions[], awl_net_methods[], awl_socket_methods[],
     awl_resolve_functions[], awl_resolve_methods[], awl_copy_functions[], awl_copy_methods[], awl_timer_functions[],
-    awl_timer_methods[], awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[];
+    awl_timer_methods[], awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[], awl_bridge_functions[],
+    awl_bridge_methods[];
 
 int awl_custom_call(lua_State *L); /* the protected body of a custom poll */
 int awl_error_handler(lua_State *L);
+
+/* api.c: asyncwrite_lua.h */
+void awl_publish_api(lua_State *L);
+
+/* embed.c: the loop of a C program; see lua_set_loop in asyncwrite_lua.h */
+int awl_embed(lua_State *L, struct awl_state *st, uv_loop_t *loop);
+void awl_embed_poke(struct awl_embed *self); /* something is ready */
+void awl_embed_free(struct awl_embed *self); /* its handles go in later callbacks of the loop */
 
 /* resolve.c: the address that number 'at' of a look-up gave */
 const struct sockaddr *awl_check_address(lua_State *L, const char *op, int index, int at);

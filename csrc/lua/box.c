@@ -8,7 +8,10 @@
 const char awl_box_magic = 0;
 
 struct awl_box *awl_push_box(lua_State *L) {
-  struct awl_state *st = awl_state_of(L);
+  return awl_new_box(L, awl_state_of(L));
+}
+
+struct awl_box *awl_new_box(lua_State *L, struct awl_state *st) {
   struct awl_box *b = lua_newuserdatauv(L, sizeof *b, 1);
   *b = (struct awl_box){.magic = &awl_box_magic, .st = st, .closed = true};
   awl_set_metatable(L, st->meta_box_ref);
@@ -111,6 +114,12 @@ void awl_close_box(struct awl_box *b) {
   b->w = NULL, b->r = NULL, b->listener = NULL;
   aw_stream_free(&s);
   aw_listener_free(listener);
+}
+
+void awl_move_out(struct awl_box *b) {
+  awl_deadline_free(b);
+  b->w = NULL, b->r = NULL;
+  b->moved = b->closed = true;
 }
 
 static int w_close(lua_State *L) {

@@ -86,9 +86,9 @@ static void make_box_metatable(lua_State *L, struct awl_state *st) {
 
 int luaopen_asyncwrite_core(lua_State *L) {
   static const luaL_Reg *const groups[] = {
-      functions,          awl_task_functions,   awl_waker_functions, awl_memory_functions,
-      awl_wrap_functions, awl_custom_functions, awl_net_functions,   awl_resolve_functions,
-      awl_copy_functions, awl_timer_functions,  awl_encode_functions};
+      functions,          awl_task_functions,   awl_waker_functions,  awl_memory_functions,
+      awl_wrap_functions, awl_custom_functions, awl_net_functions,    awl_resolve_functions,
+      awl_copy_functions, awl_timer_functions,  awl_encode_functions, awl_bridge_functions};
   struct awl_state *st = awl_state_open(L);
   if (st->meta_box_ref == 0) {
     make_box_metatable(L, st);
@@ -97,8 +97,10 @@ int luaopen_asyncwrite_core(lua_State *L) {
     st->meta_task_ref = awl_new_metatable(L, "task", awl_task_methods);
     st->meta_copy_ref = awl_new_metatable(L, "copy", awl_copy_methods);
     st->meta_resolve_ref = awl_new_metatable(L, "lookup", awl_resolve_methods);
+    st->meta_bridge_ref = awl_new_metatable(L, "bridge", awl_bridge_methods);
     st->custom_ref = anchored(L, awl_custom_call);
     st->handler_ref = anchored(L, awl_error_handler);
+    awl_publish_api(L);
   }
   lua_newtable(L);
   for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) awl_add_functions(L, groups[i]);

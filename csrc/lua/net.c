@@ -21,6 +21,16 @@ static int l_tcp_connect(lua_State *L) {
   return finish(L, b, rc, s);
 }
 
+/* core.tcp_open(fd) */
+static int l_tcp_open(lua_State *L) {
+  aw_reactor *reactor = awl_reactor(L, awl_state_of(L), "open");
+  size_t fd = awl_check_size(L, "open", 1, 1, "fd", 0, INT32_MAX);
+  aw_stream s = {NULL, NULL};
+  struct awl_box *b = awl_push_box(L);
+  int rc = aw_tcp_open(&s, reactor, (int)fd);
+  return finish(L, b, rc, s);
+}
+
 static int l_unix_connect(lua_State *L) {
   aw_reactor *reactor = awl_reactor(L, awl_state_of(L), "connect");
   size_t len;
@@ -118,10 +128,9 @@ static int w_poll_accept(lua_State *L) {
 }
 
 const luaL_Reg awl_net_functions[] = {
-    {"tcp_connect", l_tcp_connect},   {"tcp_listen", l_tcp_listen},
-    {"unix_connect", l_unix_connect}, {"unix_listen", l_unix_listen},
-    {"unix_pair", l_unix_pair},       {"pipe_pair", l_pipe_pair},
-    {"pipe_open", l_pipe_open},       {NULL, NULL},
+    {"tcp_connect", l_tcp_connect}, {"tcp_listen", l_tcp_listen}, {"unix_connect", l_unix_connect},
+    {"unix_listen", l_unix_listen}, {"unix_pair", l_unix_pair},   {"pipe_pair", l_pipe_pair},
+    {"pipe_open", l_pipe_open},     {"tcp_open", l_tcp_open},     {NULL, NULL},
 };
 
 const luaL_Reg awl_net_methods[] = {{"poll_connect", w_poll_connect}, {"poll_accept", w_poll_accept}, {NULL, NULL}};

@@ -16,6 +16,8 @@ static int state_gc(lua_State *L) {
   struct awl_state *st = lua_touserdata(L, 1);
   if (st->dead) return 0;
   st->dead = true;
+  awl_embed_free(st->embed);
+  st->embed = NULL;
   aw_reactor_free(st->reactor);
   st->reactor = NULL;
   while (st->ready) {

@@ -43,7 +43,9 @@ void awl_release(struct awl_wakeable *who) {
 
 /* A guest's host sleeps until it is poked. What a task wakes needs no poke: its host looks when the task waits. */
 static void poke(struct awl_state *st, bool by_task) {
-  if (st->hosted && !st->pumping && !by_task && st->reactor) aw_reactor_poke(st->reactor);
+  if (!st->hosted || st->pumping || (by_task && !st->eager) || !st->reactor) return;
+  if (st->embed) awl_embed_poke(st->embed);
+  else aw_reactor_poke(st->reactor);
 }
 
 void awl_poke_outside(lua_State *L, struct awl_state *st) {
@@ -53,7 +55,8 @@ void awl_poke_outside(lua_State *L, struct awl_state *st) {
 static void on_wake(aw_waker *waker) {
   struct awl_wakeable *who = (struct awl_wakeable *)waker;
   enqueue(who);
-  poke(who->st, who->st->poll_L && !who->st->frame);
+  struct awl_state *st = who->st;
+  if (st->hosted && !st->pumping) poke(st, st->poll_L && !st->frame && awl_current_task(st->poll_L, st) != NULL);
 }
 
 static void on_free(aw_waker *waker) {
@@ -293,6 +296,7 @@ static int l_can_wait(lua_State *L) {
   const char *why = NULL;
   if (st->frame) why = "cannot wait inside with_waker or a poll function of a custom writer";
   else if (awl_current_task(L, st) == NULL) why = "not in the context of a task";
+  else if (!lua_isyieldable(L)) why = "cannot wait here: across a C call such as table.sort, string.gsub or require";
   lua_pushboolean(L, why == NULL);
   lua_pushstring(L, why);
   return 2;
@@ -302,6 +306,7 @@ static int l_can_wait(lua_State *L) {
 static int l_turn(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
   if (st->poll_L) awl_raise(L, "turn", "the loop cannot turn inside a poll");
+  if (st->embed) awl_raise(L, "turn", "the program runs the loop");
   st->force_turn = false;
   st->turned = uv_hrtime();
   if (st->reactor == NULL) return 0;

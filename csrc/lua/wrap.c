@@ -6,12 +6,6 @@ enum { BUFFER = 8192 }; /* tokio's default */
 
 #define SIZE_LIMIT ((size_t)INT32_MAX)
 
-static void move_out(struct awl_box *b) {
-  awl_deadline_free(b);
-  b->w = NULL, b->r = NULL;
-  b->moved = b->closed = true;
-}
-
 /* buf_writer(w [, capacity]): the read half of w, if it has one, comes along. */
 static int l_buf_writer(lua_State *L) {
   struct awl_box *b = awl_check_writer(L, "buf_writer", 1, 1, "w");
@@ -23,7 +17,7 @@ static int l_buf_writer(lua_State *L) {
   int rc = aw_buf_writer_new(&w, b->w, capacity);
   if (rc < 0) return awl_raise(L, "buf_writer", "%s", aw_strerror(rc));
   awl_fill_box(made, (aw_stream){.w = w, .r = b->r});
-  move_out(b);
+  awl_move_out(b);
   return 1;
 }
 
@@ -37,7 +31,7 @@ static int l_buf_reader(lua_State *L) {
   int rc = aw_buf_reader_new(&r, b->r, capacity);
   if (rc < 0) return awl_raise(L, "buf_reader", "%s", aw_strerror(rc));
   awl_fill_box(made, (aw_stream){.w = b->w, .r = r});
-  move_out(b);
+  awl_move_out(b);
   return 1;
 }
 
@@ -51,8 +45,8 @@ static int l_join(lua_State *L) {
   awl_take_anchor(L, 2);
   aw_stream rest = {.w = r == w ? NULL : r->w, .r = r == w ? NULL : w->r};
   awl_fill_box(made, (aw_stream){.w = w->w, .r = r->r});
-  move_out(r);
-  if (w != r) move_out(w);
+  awl_move_out(r);
+  if (w != r) awl_move_out(w);
   aw_stream_free(&rest);
   return 1;
 }
@@ -72,7 +66,7 @@ static int l_split(lua_State *L) {
     struct awl_box *half = i ? w : r;
     half->origin[AWL_READ] = (uintptr_t)b->r, half->origin[AWL_WRITE] = (uintptr_t)b->w;
   }
-  move_out(b);
+  awl_move_out(b);
   return 2;
 }
 
@@ -88,8 +82,8 @@ static int l_unsplit(lua_State *L) {
   awl_take_anchor(L, 1);
   awl_take_anchor(L, 2);
   awl_fill_box(made, (aw_stream){.w = w->w, .r = r->r});
-  move_out(r);
-  move_out(w);
+  awl_move_out(r);
+  awl_move_out(w);
   return 1;
 }
 
@@ -107,7 +101,7 @@ static int w_into_parts(lua_State *L) {
   lua_pushlstring(L, data, len);
   awl_fill_box(made, (aw_stream){.w = outer->inner, .r = b->r});
   outer->inner = NULL;
-  move_out(b);
+  awl_move_out(b);
   aw_writer_free(outer);
   return 2;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The reactor: one uv loop, private or the host's, and what waits on it. */
 #include "reactor/reactor.h"
+#include "reactor/bridge.h"
 #include "reactor/fd.h"
 
 #include <fcntl.h>
@@ -12,7 +13,7 @@ int aw_reactor_usable(const aw_reactor *reactor) { return reactor->pid == getpid
 /* A private loop without requests in flight has nothing but descriptors and timers: both are served here directly,
  * which spares the system calls of a loop around them (a fifth of a one-byte round trip on one processor). */
 static bool turn_directly(aw_reactor *reactor, bool wait) {
-  if (reactor->loop != &reactor->own || reactor->hosted || reactor->requests > 0) return false;
+  if (reactor->loop != &reactor->own || reactor->hosted || reactor->requests > 0 || reactor->lent) return false;
   int timeout = !wait ? 0 : aw_timers_timeout(reactor);
   if (timeout < 0 && reactor->parked == 0) timeout = 0;
   if (!aw_ready_turn(reactor, timeout)) return false;
@@ -25,6 +26,7 @@ int aw_reactor_turn(aw_reactor *reactor, bool wait) {
   int rc = aw_reactor_usable(reactor);
   if (rc < 0) return rc;
   reactor->running = true;
+  if (reactor->loop == &reactor->own && aw_reactor_waiting(reactor) == 0) wait = false; /* nothing could end it */
   if (!turn_directly(reactor, wait)) uv_run(reactor->loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
   reactor->running = false;
   return 0;
@@ -47,6 +49,7 @@ int aw_reactor_backend_fd(aw_reactor *reactor) {
     return rc;
   }
   reactor->poke = poke;
+  if (reactor->loop != &reactor->own) uv_unref((uv_handle_t *)poke);
   rc = aw_ready_open(reactor);
   if (rc < 0) return rc;
   reactor->hosted = true;
@@ -55,12 +58,30 @@ int aw_reactor_backend_fd(aw_reactor *reactor) {
 }
 
 void aw_reactor_poke(aw_reactor *reactor) {
-  if (reactor->poke) uv_async_send(reactor->poke);
+  if (reactor->bridge) aw_bridge_wake(reactor->bridge);
+  else if (reactor->poke) uv_async_send(reactor->poke);
 }
 
 int aw_reactor_backend_timeout(const aw_reactor *reactor) { return uv_backend_timeout(reactor->loop); }
 
-size_t aw_reactor_waiting(const aw_reactor *reactor) { return reactor->parked + reactor->timers + reactor->requests; }
+uv_loop_t *aw_reactor_loop(aw_reactor *reactor) {
+  reactor->lent = true;
+  return reactor->loop;
+}
+
+/* Is a handle active that is not ours? Only a private loop is asked: on others everything else is not ours. */
+static bool lent_alive(const aw_reactor *reactor) {
+  if (!reactor->lent || reactor->loop != &reactor->own) return false;
+  if (reactor->poke) uv_unref((uv_handle_t *)reactor->poke);
+  bool alive = uv_loop_alive(reactor->loop);
+  if (reactor->poke) uv_ref((uv_handle_t *)reactor->poke);
+  return alive;
+}
+
+size_t aw_reactor_waiting(const aw_reactor *reactor) {
+  size_t own = reactor->parked + reactor->timers + reactor->requests;
+  return own > 0 ? own : lent_alive(reactor);
+}
 
 uint64_t aw_reactor_now(const aw_reactor *reactor) {
   (void)reactor;
@@ -86,7 +107,13 @@ void aw_reactor_free(aw_reactor *reactor) {
   }
   /* A forked child shares the parent's epoll set: closing handles there would reach into the parent's. */
   free(reactor->heap);
-  free(reactor);
+  reactor->heap = NULL;
+  reactor->closed = reactor->requests > 0 && reactor->pid == getpid();
+  if (!reactor->closed) free(reactor);
+}
+
+void aw_reactor_returned(aw_reactor *reactor) {
+  if (--reactor->requests == 0 && reactor->closed) free(reactor);
 }
 
 /* A process started with standard streams closed would get the loop's descriptors as 0 to 2, which libuv refuses to

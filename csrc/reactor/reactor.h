@@ -13,19 +13,24 @@ struct aw_reactor {
   uv_loop_t own;
   uv_timer_t *tick; /* armed for the earliest timer; lives on the loop, freed in its close callback */
   bool running;
-  bool hosted;      /* a host turns the loop and watches backend_fd: everything goes through libuv */
-  uv_async_t *poke; /* hosted: makes backend_fd readable; keeps the loop alive, so that a turn always polls */
+  bool hosted;              /* a host turns the loop and watches backend_fd: everything goes through libuv */
+  uv_async_t *poke;         /* hosted: makes backend_fd readable; keeps the loop alive, so that a turn always polls */
+  struct aw_bridge *bridge; /* hosted: what wakes the host instead of poke */
   pid_t pid;
   struct aw_ready *ready; /* of ready_epoll.c */
   struct aw_fd *fds;      /* every descriptor that ever had to wait */
   size_t parked;          /* directions of fds with a waker */
   size_t requests;        /* look-ups in flight */
+  bool lent;              /* handles that are not ours may be on the loop */
+  bool closed;            /* freed but for the requests in flight, on a loop of the host */
   aw_timer **heap;        /* binary heap by due time */
   size_t timers, heap_size;
 };
 
 /* 0, or why the loop cannot be used now: UV_EPERM in a forked child. */
 int aw_reactor_usable(const aw_reactor *reactor);
+
+void aw_reactor_returned(aw_reactor *reactor); /* a request is back; the reactor may be gone now */
 
 int aw_timers_timeout(const aw_reactor *reactor); /* milliseconds until the first is due, -1 without any */
 void aw_timers_run(aw_reactor *reactor);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Name look-up on libuv's thread pool. A request in flight outlives its owner: it is freed in its callback. */
 #include "reactor/reactor.h"
+#include "reactor/signals.h"
 
 #include <stdlib.h>
 
@@ -20,7 +21,7 @@ static void discard(struct aw_resolve *self) {
 
 static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list) {
   struct aw_resolve *self = req->data;
-  self->reactor->requests--;
+  aw_reactor_returned(self->reactor);
   self->status = status;
   self->list = list;
   if (self->dead) discard(self);
@@ -58,7 +59,10 @@ int aw_resolve_new(aw_resolve **out, aw_reactor *reactor, const char *host, cons
   self->req.data = self;
   self->status = AW_PENDING;
   /* Without a callback libuv looks up on the spot: nothing to wait for in a numeric address. */
+  sigset_t before;
+  aw_signals_block(&before);
   rc = uv_getaddrinfo(reactor->loop, &self->req, here ? NULL : on_resolved, host, service, &hints);
+  aw_signals_restore(&before);
   if (rc < 0) {
     free(self);
     return rc;

@@ -3,6 +3,7 @@
 #include "reactor/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +63,16 @@ int aw_tcp_connect(aw_stream *out, aw_reactor *reactor, const struct sockaddr *t
     return rc;
   }
   return aw_socket_connect(out, reactor, fd, to, size_of(to), &type, &reader_type);
+}
+
+int aw_tcp_open(aw_stream *out, aw_reactor *reactor, int fd) {
+  struct sockaddr_storage peer = {0};
+  socklen_t len = sizeof peer;
+  if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0) return uv_translate_sys_error(errno);
+  if (peer.ss_family != AF_INET && peer.ss_family != AF_INET6) return UV_EINVAL;
+  int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (own < 0) return uv_translate_sys_error(errno);
+  return aw_fd_stream_new(out, reactor, own, true, &type, &reader_type);
 }
 
 int aw_tcp_listen(aw_listener **out, aw_reactor *reactor, const struct sockaddr *at, int backlog, bool reuseport) {

@@ -250,6 +250,14 @@ function tcp.connect(host, port, options) end
 ---@return string? code EADDRINUSE, EACCES ...
 function tcp.listen(host, port, options) end
 
+--- A stream over a connected TCP socket that another library made. The caller keeps its own: this is another descriptor
+--- of the same socket.
+---@param fd integer
+---@return asyncwrite.Socket? stream
+---@return string? message
+---@return string? code EBADF, ENOTSOCK, ENOTCONN; EINVAL when it is no TCP socket
+function tcp.open(fd) end
+
 ---@class asyncwrite.unix
 local unix = {}
 
@@ -1140,6 +1148,8 @@ function Channel:close() end
 ---@field turn fun(wait: boolean) lets the loop run its callbacks; with wait it waits for the first
 ---@field pending fun(): integer, integer, boolean ready tasks; waits the loop can end; is a turn wanted first?
 ---@field backend_fd fun(): integer readable when the loop has something to do, for hosts
+---@field pumping fun(on: boolean) while on, the host looks after every wake itself and is not poked
+---@field poke fun() makes backend_fd readable
 ---@field backend_timeout fun(): integer milliseconds until the loop wants a turn; -1: never
 ---@field timer fun(seconds: number): asyncwrite.core.Timer
 ---@field encode fun(format: string, value: any, low?: integer): string "u16_le" and so on (A6)
@@ -1148,6 +1158,7 @@ function Channel:close() end
 ---@field resolve fun(host: string?, port: string, passive: boolean): asyncwrite.core.Lookup?, string?, string?
 ---@field tcp_connect function (lookup, i [, from]): a stream under way to address i, or the triple
 ---@field tcp_listen function (lookup, i [, backlog [, reuseport]]): a listener at address i, or the triple
+---@field tcp_open fun(fd: integer): asyncwrite.Socket?, string?, string?
 ---@field unix_connect fun(path: string): asyncwrite.Socket?, string?, string?
 ---@field unix_listen fun(path: string, backlog?: integer): asyncwrite.Listener?, string?, string?
 ---@field unix_pair fun(): asyncwrite.Socket?, asyncwrite.Socket|string, string?
@@ -1157,6 +1168,8 @@ function Channel:close() end
 --- A task as C sees it.
 ---@class asyncwrite.core.Handle
 ---@field wake fun(self) makes it ready
+---@field bind fun(self, co: thread) polls in that coroutine are the task's
+---@field refill fun(self) it goes on after a wait that the host ended, with a fresh budget
 ---@field enter fun(self) it runs from here on, on the budget of the task that runs now
 ---@field finish fun(self) it never runs again
 

@@ -20,7 +20,7 @@ M.Task = Task
 local PARK = {}                                      -- what a parked task yields
 local CANCELLED = setmetatable({}, { __tostring = function() return "asyncwrite: task cancelled" end })
 local BATCH = 64                                     -- resumes between two turns of the loop, if so many are not ready
-local by_thread = setmetatable({}, { __mode = "k" }) -- coroutine -> task
+local by_thread = setmetatable({}, { __mode = "kv" }) -- coroutine -> task; LuaJIT has no ephemerons
 local live, nlive = {}, 0                            -- every task that has not ended
 local failures = {}                                  -- tasks that failed while nobody was joining them
 
@@ -31,11 +31,13 @@ M.CANCELLED = CANCELLED
 --   name      text
 --   run       run(main): returns when every task has ended, or main has failed, or with a message when it gave up.
 --             main has been spawned. Raises where the host cannot wait.
---   alive     alive(on), optional: the first task has come, the last one has gone.
+--   alive     alive(on), optional: the first task is about to come, the last one has gone.
+--   warn      warn(text), optional: tells the user; else stderr.
 -- and, where a task is not a coroutine that the executor resumes (all three, see host.resty):
 --   start     start(task, body): runs body() in a thread of its own, at once, until it parks first
 --   park      park(task): suspends the running task until resume(task) or drop
 --   resume    resume(task): lets a parked task go on; dropped: it is to unwind
+-- Such a host runs its main task by run_thread. Its threads may suspend without park, and may vanish: then guards tell.
 local host
 
 --- Chooses the host; only before the first task.
@@ -48,7 +50,10 @@ function M.set_host(new)
 end
 
 function M.host()
-  if not host then M.set_host(require "asyncwrite.host.standalone") end
+  if not host then
+    local nginx = rawget(_G, "ngx")
+    M.set_host(require(type(nginx) == "table" and nginx.worker and "asyncwrite.host.resty" or "asyncwrite.host.standalone"))
+  end
   return host
 end
 
@@ -64,7 +69,11 @@ function M.need_task(op)
   return task
 end
 
-local function warn(text) io.stderr:write("asyncwrite: ", text, "\n") end
+local function warn(text)
+  if host and host.warn then return host.warn("asyncwrite: " .. text) end
+  io.stderr:write("asyncwrite: ", text, "\n")
+end
+M.warn = warn
 
 -- ---- The end of a task ----
 local function finish(task)
@@ -75,7 +84,10 @@ local function finish(task)
   local joiners, finally, group = task.joiners, task.finally, task.group
   task.joiners, task.finally, task.cleanup, task.op, task.on = nil, nil, nil, nil, nil
   if task.parent and task.parent.children then task.parent.children[task] = nil end
-  if group then group.left = group.left - 1 end
+  if group then
+    group.left = group.left - 1
+    if group.left == 0 and group.finally then group.finally() end
+  end
   if finally then finally() end
   if joiners then
     for i = 1, #joiners do joiners[i].handle:wake() end
@@ -93,11 +105,11 @@ local function drop_children(task)
 end
 
 local function failed(task, err)
-  if type(err) == "string" and not err:find("\nstack traceback:", 1, true) then
+  if task.co and type(err) == "string" and not err:find("\nstack traceback:", 1, true) then
     err = debug.traceback(task.co, err)
   end
   task.failed, task.err = true, err
-  if close_coroutine and status(task.co) == "dead" then close_coroutine(task.co) end
+  if close_coroutine and task.co and status(task.co) == "dead" then close_coroutine(task.co) end
   drop_children(task)
   finish(task)
   if not task.joined then failures[#failures + 1] = task end
@@ -140,7 +152,9 @@ function drop(task)
   if task.done then return end
   local co = task.co
   local state = co and status(co)
-  if state == "running" or state == "normal" or task == current() then
+  local busy = state == "running" or state == "normal"
+  if host.resume then busy = task.started and not task.parked end
+  if busy or task == current() then
     task.cancelling = true
     return
   end
@@ -172,11 +186,11 @@ function M.new(f, name, group)
   local task = setmetatable({ f = not name and f or nil, label = name, group = group }, Task)
   task.handle = core.task(task)
   if not M.host().start then M.bind(task, create(f)) end
+  if nlive == 0 and host.alive then host.alive(true) end
   live[task] = true
   nlive = nlive + 1
   host.used = true
   if group then group.left = group.left + 1 end
-  if nlive == 1 and host.alive then host.alive(true) end
   return task
 end
 
@@ -185,13 +199,37 @@ local function traced(err)
   return err
 end
 
+-- A thread of the host that is killed is collected, and with it the guard on its stack. No task may hold its thread.
+local guards = setmetatable({}, { __mode = "k" }) -- guard -> task
+local new_guard = rawget(_G, "newproxy")
+local template = new_guard and new_guard(true)
+
+local function lost(guard)
+  local task = guards[guard]
+  if not task or task.done then return end
+  task.cancelled = true
+  if task.cleanup then task.cleanup() end
+  drop_children(task)
+  finish(task)
+end
+if template then getmetatable(template).__gc = lost end
+
+--- Runs f(...) as the task, in the calling thread of a host that has threads.
+function M.run_thread(task, f, ...)
+  local co, guard = running(), template and new_guard(template)
+  if guard then guards[guard] = task end
+  task.started, task.threaded = true, true
+  task.handle:bind(co)
+  by_thread[co] = task
+  M.ended(task, xpcall(f, traced, ...))
+  by_thread[co] = nil
+  if guard then guards[guard] = nil end
+end
+
 local function start_thread(task, f, ...)
   local args = pack(...)
   task.started = true
-  host.start(task, function()
-    M.bind(task, running())
-    M.ended(task, xpcall(function() return f(unpack(args, 1, args.n)) end, traced))
-  end)
+  host.start(task, function() M.run_thread(task, f, unpack(args, 1, args.n)) end)
 end
 
 --- Starts f(...) soon: when the running task waits.
@@ -227,7 +265,9 @@ function M.park(op, on, accepted)
   task.op, task.on, task.accepted = op, on, accepted
   if host.park then
     if task.cancelling then drop(task) error(CANCELLED, 0) end
+    task.parked = true
     host.park(task)
+    task.parked = nil
   else
     yield(PARK)
   end
@@ -235,14 +275,18 @@ function M.park(op, on, accepted)
   task.op, task.on, task.accepted = nil, nil, nil
 end
 
+-- Kept for their run, which raises the first; what belongs to no run would be kept for ever.
 local function report_failures()
+  local kept = {}
   for i = 1, #failures do
     local task = failures[i]
     if not task.reported and not task.joined then
       task.reported = true
       warn(("task '%s' failed: %s"):format(task:name(), tostring(task.err)))
     end
+    if task.group and task.group.runs then kept[#kept + 1] = task end
   end
+  failures = kept
 end
 
 --- Lets the tasks that are ready go on, and then some that these made ready. Hosts call it after each turn of the loop.

@@ -107,6 +107,9 @@ function M.tcp.listen(host, port, options)
   return nil, message, code
 end
 
+--- A stream over a connected tcp socket. It is dup'd; the caller keeps its own.
+M.tcp.open = core.tcp_open
+
 --- A stream to the unix socket at path; a leading "\0" names an abstract one (Linux).
 function M.unix.connect(path)
   check("connect", 1, "path", path, "string")

@@ -175,6 +175,7 @@ function M.run(f, ...)
   if host.check then host.check() end
   local group = background
   background = { left = 0 }
+  group.runs = true
   local main = executor.new(f, "main", group)
   main.joined = true
   local ok, stuck = pcall(host.run, main, group, f, ...)

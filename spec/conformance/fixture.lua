@@ -190,6 +190,17 @@ function Fixture:spawn(f, ...)
   return task
 end
 
+--- A task that is ready all the time; action, if given, runs at each of its turns. It ends with the test, and not much
+--- later if that hangs, so that run sees it.
+function Fixture:keep_ready(action)
+  self:spawn(function()
+    for _ = 1, 100000 do
+      if action then action() end
+      aw.yield()
+    end
+  end)
+end
+
 function Fixture:close()
   self:stop_reading()
   for _, task in ipairs(self.tasks) do task:cancel() end

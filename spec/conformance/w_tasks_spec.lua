@@ -94,12 +94,7 @@ end)
 clause(M, "W12", "a_task_that_never_waits_lets_others_run", {}, function(t)
   local others = 0
   t:read_on()
-  t:spawn(function()
-    while true do
-      others = others + 1
-      aw.yield()
-    end
-  end)
+  t:keep_ready(function() others = others + 1 end)
   aw.yield()
   local seen, since = others, 0
   for _ = 1, 1000 do
@@ -112,17 +107,13 @@ clause(M, "W12", "a_task_that_never_waits_lets_others_run", {}, function(t)
 end)
 
 clause(M, "W12", "after_128_ready_polls_comes_a_pending_with_its_wake", { "!full", "!random" }, function(t)
-  local done = false
-  t:spawn(function()
-    while not done do aw.yield() end
-  end)
+  t:keep_ready()
   aw.yield() -- a fresh budget, and somebody else is ready
   local n = 0
   while n < ENDLESS and t.w:poll_write("x") do n = n + 1 end
   check.equal(n, BUDGET, "ready polls in a row")
   aw.park("test", t.w) -- stuck, unless the poll woke the task itself
   check.equal(t.w:poll_write("x"), 1, "a poll on a new budget")
-  done = true
 end)
 
 clause(M, "W12", "a_task_that_is_alone_lets_the_loop_turn", { "!full", "!random" }, function(t)
@@ -134,14 +125,10 @@ end)
 
 clause(M, "W12", "pending_polls_cost_nothing", { "full", "!late" }, function(t)
   t:fill()
-  local done = false
-  t:spawn(function()
-    while not done do aw.yield() end
-  end)
+  t:keep_ready()
   aw.yield() -- a fresh budget, and somebody else is ready
   for _ = 1, 3 * BUDGET do check.equal(t.w:poll_write("x"), false, "poll_write with no room") end
   check.equal(aw.memory():poll_write("x"), 1, "a write to something else after many pending polls")
-  done = true
 end)
 
 -- ---- W13 ----
