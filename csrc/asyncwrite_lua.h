@@ -4,11 +4,10 @@
  *
  * Neither links against the library. Lua loads its modules apart from each other, so the functions come in a table:
  *
- *     luaL_requiref or require "asyncwrite.core" first, then
- *     const struct aw_api *aw = aw_lua_check_api(L);      // once, in luaopen_*; keep the pointer as long as the state
- *     aw->writer_init(&self->w, &my_type, NULL);
- *     aw->lua_push(L, (aw_stream){.w = &self->w});        // a writer like every other: buf_writer(w), w:write_all(s)
- * ...
+ *     require "asyncwrite.core"                           -- in Lua, before; then in C:
+ *     const struct aw_api *aw = aw_lua_check_api(L);      // in luaopen_*; it is the same in all states of a process
+ *     aw->writer_init(&self->w, &my_type, NULL);          // a struct of yours that begins with an aw_writer
+ *     aw->lua_push(L, (aw_stream){.w = &self->w});        // a writer like every other: buf_writer(w) ...
  *
  * Functions marked (raises) raise a Lua error on misuse or lack of memory, as luaL_check* do. Everything runs on the
  * thread of the lua_State. Wakers may be woken from any place on that thread, uv callbacks included: a wake only
@@ -34,9 +33,9 @@ struct aw_api {
 
   /* ---- Lua ----
    * push: a new box with s, which it owns from then on. When it raises s is still the caller's.
-   * wrap: a new box with s, a wrapper around what the box at index holds; that box is moved. To be called right after
-   * the wrapper was made around lua_check_writer and lua_check_reader of the box; a half of s that was not wrapped is
-   * the box's own. (Both raise.) */
+   * wrap: a new box with s, made around what the box at index holds, which is moved. To be called right after the
+   * wrapper was made around the half that lua_check_writer or lua_check_reader gave; a half that is NULL in s comes
+   * along as it is. (Both raise.) */
   void (*lua_push)(lua_State *L, aw_stream s);
   void (*lua_wrap)(lua_State *L, int index, aw_stream s);
   /* Borrows a half of the box at index, for as long as the box is neither closed nor moved: to wrap it, or to look at

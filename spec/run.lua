@@ -35,7 +35,12 @@ local function spec_files()
   for _, folder in ipairs(folders) do
     local list = assert(io.popen("ls spec/" .. folder .. "/*_spec.lua 2>/dev/null"))
     for file in list:lines() do
-      if selected(file:match("[^/]+$")) then files[#files + 1] = file end
+      local name = file:match("[^/]+$")
+      if name:find("^lua54_") and _VERSION < "Lua 5.4" then
+        print("not run: " .. name .. " needs the syntax of Lua 5.4")
+      elseif selected(name) then
+        files[#files + 1] = file
+      end
     end
     list:close()
   end

@@ -38,7 +38,7 @@ static void lua_wrap(lua_State *L, int index, aw_stream s) {
   struct awl_box *b = idle_box(L, index);
   struct awl_box *made = awl_new_box(L, b->st);
   awl_take_anchor(L, index);
-  awl_fill_box(made, s);
+  awl_fill_box(made, (aw_stream){.w = s.w ? s.w : b->w, .r = s.r ? s.r : b->r});
   awl_move_out(b);
 }
 

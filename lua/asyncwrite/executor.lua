@@ -31,6 +31,7 @@ M.CANCELLED = CANCELLED
 --   name      text
 --   run       run(main): returns when every task has ended, or main has failed, or with a message when it gave up.
 --             main has been spawned. Raises where the host cannot wait.
+--   check     check(op), optional: raises where run, or, if start is there, spawn cannot be.
 --   alive     alive(on), optional: the first task is about to come, the last one has gone.
 --   warn      warn(text), optional: tells the user; else stderr.
 -- and, where a task is not a coroutine that the executor resumes (all three, see host.resty):
@@ -95,6 +96,11 @@ local function finish(task)
   if nlive == 0 and host.alive then host.alive(false) end
 end
 
+-- Its coroutine polls no more. (Not left to the collector: the table would grow with every task until its next cycle.)
+local function forget(task)
+  if task.co then by_thread[task.co] = nil end
+end
+
 local drop
 
 local function drop_children(task)
@@ -112,23 +118,26 @@ local function failed(task, err)
   if close_coroutine and task.co and status(task.co) == "dead" then close_coroutine(task.co) end
   drop_children(task)
   finish(task)
+  forget(task)
   if not task.joined then failures[#failures + 1] = task end
 end
 
 --- What became of a task whose function has returned (ok) or raised.
 function M.ended(task, ok, ...)
-  if task.done then return end
+  if task.done then return forget(task) end
   if not ok then
     if (...) == CANCELLED then
       task.cancelled = true
       drop_children(task)
-      return finish(task)
+      finish(task)
+      return forget(task)
     end
     return failed(task, (...))
   end
   task.results = pack(...)
   drop_children(task)
   finish(task)
+  forget(task)
 end
 
 local function after(task, ok, ...)
@@ -167,8 +176,10 @@ function drop(task)
     if started then host.resume(task) end -- its park raises CANCELLED
   elseif close_coroutine then
     unwound(close_coroutine(co))
+    forget(task)
   elseif started and state == "suspended" then
     unwound(resume(co)) -- park raises CANCELLED there
+    forget(task)
   end
 end
 M.drop = drop
@@ -183,6 +194,7 @@ end
 
 --- A task for f, not yet started. group counts the tasks of one run.
 function M.new(f, name, group)
+  if M.host().start and host.check then host.check("spawn") end
   local task = setmetatable({ f = not name and f or nil, label = name, group = group }, Task)
   task.handle = core.task(task)
   if not M.host().start then M.bind(task, create(f)) end
@@ -309,6 +321,13 @@ function M.run_ready()
   if #failures > 0 then report_failures() end
 end
 
+--- Resumes every parked task of a host with threads: each polls again.
+function M.resume_all()
+  for task in pairs(live) do
+    if task.parked then host.resume(task) end
+  end
+end
+
 --- How many tasks have not ended.
 function M.count() return nlive end
 
@@ -339,10 +358,10 @@ function M.stuck()
   return ("%d task(s) wait and nothing can wake them:\n%s"):format(#lines, table.concat(lines, "\n"))
 end
 
---- Drops every task of a group.
+--- Drops every task of a group; of all groups without one.
 function M.drop_group(group)
   for task in pairs(live) do
-    if task.group == group then drop(task) end
+    if not group or task.group == group then drop(task) end
   end
 end
 

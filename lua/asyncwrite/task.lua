@@ -172,9 +172,11 @@ function M.run(f, ...)
   if type(f) ~= "function" then core.arg_error("run", 1, "f", "function expected, got " .. type(f)) end
   if current() then core.raise("run", "already running; use spawn") end
   local host = executor.host()
-  if host.check then host.check() end
-  local group = background
-  background = { left = 0 }
+  if host.check then host.check("run") end
+  local group = { left = 0 }
+  if not host.start then -- where there are threads, others' tasks may be of other requests
+    group, background = background, group
+  end
   group.runs = true
   local main = executor.new(f, "main", group)
   main.joined = true

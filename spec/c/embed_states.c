@@ -66,6 +66,7 @@ static void on_beat(uv_timer_t *timer) {
 }
 
 static void start_beat(struct beat *beat, uv_loop_t *loop, uint64_t ms) {
+  uv_update_time(loop); /* loading the library took a while */
   uv_timer_init(loop, &beat->timer);
   uv_timer_start(&beat->timer, on_beat, ms, ms);
 }
@@ -247,6 +248,7 @@ static void wakes_from_outside(void) {
          "aw.spawn(function() aw.duplex(1):read() end)\n" /* nothing wakes it */
          "aw.spawn(function() for i = 1, 1000 do aw.yield() end yielded = 1 end)\n"
          "aw.spawn(function() local s = aw.sink() for i = 1, 1000 do s:write('x') end wrote = 1 end)\n");
+  while (slot == NULL) uv_run(&loop, UV_RUN_NOWAIT); /* all have started */
   struct beat beat = {.L = L, .left = 1, .each = wake_from_outside};
   start_beat(&beat, &loop, 20);
   uv_run(&loop, UV_RUN_DEFAULT);

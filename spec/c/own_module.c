@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A Lua module in C with writers and readers of its own. It is linked against nothing: cc -shared -fPIC own_module.c.
+/* A Lua module in C with writers and readers of its own. It is linked against nothing but libuv, for a timer:
+ *   cc -shared -fPIC -o own_module.so own_module.c $(pkg-config --cflags asyncwrite lua5.4) -luv
  *   upper(w)      a writer that writes w in capitals
  *   ticker(n)     a reader of n bytes, one a millisecond, by a uv_timer_t of its own on the loop of the state
  *   poll(w, s)    poll_write in C: count, false, or nil, message, code
@@ -52,12 +53,11 @@ static const aw_writer_type upper_type = {
 
 /* The read half of a stream, if it has one, comes along. */
 static int l_upper(lua_State *L) {
-  aw_stream both = {.w = aw->lua_check_writer(L, 1), .r = NULL};
+  aw_writer *inner = aw->lua_check_writer(L, 1);
   struct upper *self = calloc(1, sizeof *self);
   if (self == NULL) return luaL_error(L, "not enough memory");
-  aw->writer_init(&self->w, &upper_type, both.w);
-  both.w = &self->w;
-  aw->lua_wrap(L, 1, both);
+  aw->writer_init(&self->w, &upper_type, inner);
+  aw->lua_wrap(L, 1, (aw_stream){.w = &self->w, .r = NULL});
   return 1;
 }
 

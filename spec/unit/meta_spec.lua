@@ -218,11 +218,12 @@ local function call(f, args, name)
   local results
   local task = aw.spawn(function() results = { pcall(chunk, { [name] = f }, unpack, args) } end)
   aw.yield()
+  local suspended = results == nil -- noted before the cancel, which LuaJIT's pcall catches
   task:cancel()
   for _, result in ipairs(results or {}) do
     if aw.is_stream(result) or type(result) == "table" and result.cancel then note(result) end
   end
-  return results == nil, unpack(results or {})
+  return suspended, unpack(results or {})
 end
 
 -- ---- The tests ----

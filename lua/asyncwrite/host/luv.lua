@@ -128,7 +128,7 @@ end
 function M.check()
   local inside
   if in_neovim then inside = vim.in_fast_event() else inside = uv.loop_mode and uv.loop_mode() ~= nil end
-  if inside then core.raise("run", "cannot wait inside a callback of luv; use spawn") end
+  if inside then core.raise("run", "already running, inside a callback of luv; use spawn") end
 end
 
 local function turn(ended)
