@@ -11,3 +11,4 @@ files["spec"] = {
   read_globals = { "LuaUnit" },
 }
 files["rockspec"] = { std = "rockspec" }
+files["spec/examples/nvim_client.lua"] = { read_globals = { "vim" } }

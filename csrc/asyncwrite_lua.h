@@ -9,6 +9,9 @@
  *     aw->writer_init(&self->w, &my_type, NULL);          // a struct of yours that begins with an aw_writer
  *     aw->lua_push(L, (aw_stream){.w = &self->w});        // a writer like every other: buf_writer(w) ...
  *
+ * Lua unloads modules in lua_close, but a destroy that ends in a libuv callback comes back after that: link a module
+ * with such a writer with -Wl,-z,nodelete.
+ *
  * Functions marked (raises) raise a Lua error on misuse or lack of memory, as luaL_check* do. Everything runs on the
  * thread of the lua_State. Wakers may be woken from any place on that thread, uv callbacks included: a wake only
  * enqueues, Lua runs later. */

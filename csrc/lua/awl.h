@@ -36,6 +36,8 @@ struct awl_parked {
 };
 
 /* A context that overrides the task: with_waker, or a poll function of a custom writer. */
+struct awl_box;
+
 struct awl_frame {
   aw_waker *waker; /* NULL: a try, nothing is registered */
   bool touched;    /* the waker was taken or handed to an inner poll */
@@ -67,13 +69,23 @@ struct awl_state {
   int customs_ref, dying_ref; /* custom -> methods: weakly; of the box that is being finalised */
   int meta_box_ref, meta_waker_ref, meta_timer_ref, meta_task_ref, meta_copy_ref, meta_resolve_ref, meta_bridge_ref;
   char *scratch;
+  struct awl_box *boxes;      /* all: what finalisers make during lua_close is never finalised itself */
+  struct awl_handle *handles; /* likewise, of tasks */
 };
+
+/* The userdata by which Lua holds a task. */
+struct awl_handle {
+  struct awl_wakeable *who;
+  struct awl_handle *prev, *next; /* in the state's list */
+};
+void awl_drop_handle(struct awl_handle *handle);
 
 struct awl_deadline;
 
 struct awl_box {
   const void *magic;
   struct awl_state *st;
+  struct awl_box *prev, *next; /* in the state's list */
   aw_writer *w;
   aw_reader *r;
   aw_listener *listener; /* instead of both; accepting is its read direction */

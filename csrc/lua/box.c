@@ -13,7 +13,9 @@ struct awl_box *awl_push_box(lua_State *L) {
 
 struct awl_box *awl_new_box(lua_State *L, struct awl_state *st) {
   struct awl_box *b = lua_newuserdatauv(L, sizeof *b, 1);
-  *b = (struct awl_box){.magic = &awl_box_magic, .st = st, .closed = true};
+  *b = (struct awl_box){.magic = &awl_box_magic, .st = st, .closed = true, .next = st->boxes};
+  if (b->next) b->next->prev = b;
+  st->boxes = b;
   awl_set_metatable(L, st->meta_box_ref);
   awl_where(L, b->where, sizeof b->where);
   return b;
@@ -145,6 +147,9 @@ static int w_gc(lua_State *L) {
   }
   awl_close_box(b);
   for (int dir = AWL_READ; dir <= AWL_WRITE; dir++) awl_note(&b->parked[dir], NULL);
+  if (b->next) b->next->prev = b->prev;
+  if (b->prev) b->prev->next = b->next;
+  else if (b->st->boxes == b) b->st->boxes = b->next;
   return 0;
 }
 

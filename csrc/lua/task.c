@@ -173,10 +173,12 @@ static int l_waker(lua_State *L) {
 static int l_task(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
   luaL_checktype(L, 1, LUA_TTABLE);
-  struct awl_wakeable **handle = lua_newuserdatauv(L, sizeof *handle, 0);
-  *handle = NULL;
+  struct awl_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  *handle = (struct awl_handle){.next = st->handles};
+  if (handle->next) handle->next->prev = handle;
+  st->handles = handle;
   awl_set_metatable(L, st->meta_task_ref);
-  struct awl_wakeable *who = *handle = wakeable_new(st, true);
+  struct awl_wakeable *who = handle->who = wakeable_new(st, true);
   if (who == NULL) return awl_raise(L, "spawn", "not enough memory");
   lua_rawgeti(L, LUA_REGISTRYINDEX, st->live_ref);
   lua_pushvalue(L, 1);
@@ -186,7 +188,8 @@ static int l_task(lua_State *L) {
 }
 
 static struct awl_wakeable *check_handle(lua_State *L) {
-  struct awl_wakeable *who = *(struct awl_wakeable **)awl_check_handle(L, awl_state_of(L)->meta_task_ref);
+  struct awl_handle *handle = awl_check_handle(L, awl_state_of(L)->meta_task_ref);
+  struct awl_wakeable *who = handle->who;
   if (who == NULL) luaL_error(L, "the state is closing");
   return who;
 }
@@ -230,6 +233,12 @@ static int w_finish(lua_State *L) {
   return 0;
 }
 
+/* task:forget(): its coroutine is collected already. */
+static int w_forget(lua_State *L) {
+  check_handle(L)->co = NULL;
+  return 0;
+}
+
 /* task:refill(): it goes on after a wait that the host ended, with a fresh budget. */
 static int w_refill(lua_State *L) {
   struct awl_wakeable *who = check_handle(L);
@@ -246,12 +255,21 @@ static int w_enter(lua_State *L) {
   return 0;
 }
 
+void awl_drop_handle(struct awl_handle *handle) {
+  struct awl_wakeable *who = handle->who;
+  handle->who = NULL;
+  if (who == NULL) return;
+  who->waker.dead = true;
+  aw_waker_unref(&who->waker);
+}
+
 static int w_gc(lua_State *L) {
-  struct awl_wakeable **handle = lua_touserdata(L, 1);
-  if (*handle == NULL) return 0;
-  (*handle)->waker.dead = true;
-  aw_waker_unref(&(*handle)->waker);
-  *handle = NULL;
+  struct awl_handle *handle = lua_touserdata(L, 1);
+  struct awl_state *st = awl_state_of(L);
+  awl_drop_handle(handle);
+  if (handle->next) handle->next->prev = handle->prev;
+  if (handle->prev) handle->prev->next = handle->next;
+  else if (st->handles == handle) st->handles = handle->next;
   return 0;
 }
 
@@ -380,5 +398,5 @@ const luaL_Reg awl_task_functions[] = {
 
 const luaL_Reg awl_task_methods[] = {
     {"bind", w_bind},   {"refill", w_refill}, {"wake", w_wake}, {"finish", w_finish},
-    {"enter", w_enter}, {"__gc", w_gc},       {NULL, NULL},
+    {"enter", w_enter}, {"forget", w_forget}, {"__gc", w_gc},   {NULL, NULL},
 };

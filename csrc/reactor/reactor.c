@@ -93,22 +93,32 @@ void aw_reactor_sweep(aw_reactor *reactor) {
   aw_timers_sweep(reactor);
 }
 
+/* May the handles be closed? A forked child shares the parent's epoll sets, so that closing them would reach into the
+ * parent's. A private loop on which nothing else is gets a set of its own first; the host's is the host's to fork. */
+static bool may_close(aw_reactor *reactor) {
+  if (reactor->pid == getpid()) return true;
+  bool alone = reactor->loop == &reactor->own && !reactor->lent && reactor->requests == 0;
+  if (!alone || uv_loop_fork(&reactor->own) < 0) return false;
+  reactor->pid = getpid();
+  return true;
+}
+
 void aw_reactor_free(aw_reactor *reactor) {
   if (reactor == NULL) return;
   aw_timers_detach(reactor);
   while (reactor->fds) aw_fd_detach(reactor->fds);
+  bool closing = may_close(reactor);
   aw_ready_free(reactor);
-  if (reactor->pid == getpid()) {
+  if (closing) {
     reactor->tick->data = NULL;
     uv_close((uv_handle_t *)reactor->tick, on_handle_closed);
     if (reactor->poke) uv_close((uv_handle_t *)reactor->poke, on_handle_closed);
     if (reactor->loop == &reactor->own)
       while (uv_loop_close(&reactor->own) == UV_EBUSY) uv_run(&reactor->own, UV_RUN_ONCE);
   }
-  /* A forked child shares the parent's epoll set: closing handles there would reach into the parent's. */
   free(reactor->heap);
   reactor->heap = NULL;
-  reactor->closed = reactor->requests > 0 && reactor->pid == getpid();
+  reactor->closed = closing && reactor->requests > 0;
   if (!reactor->closed) free(reactor);
 }
 

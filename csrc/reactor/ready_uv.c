@@ -71,6 +71,7 @@ void aw_ready_unwatch(struct aw_fd *io) {
   io->armed = 0;
   poll->data = NULL;
   if (aw_reactor_usable(io->reactor) == 0) uv_close((uv_handle_t *)poll, on_closed);
+  else io->reactor->lent = true; /* it stays on the loop */
 }
 
 void aw_ready_keep_alive(aw_reactor *reactor, bool on) { (void)reactor, (void)on; }

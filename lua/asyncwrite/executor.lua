@@ -87,7 +87,7 @@ local function finish(task)
   if task.parent and task.parent.children then task.parent.children[task] = nil end
   if group then
     group.left = group.left - 1
-    if group.left == 0 and group.finally then group.finally() end
+    if group.left == 0 and group.finally then group:finally() end
   end
   if finally then finally() end
   if joiners then
@@ -211,31 +211,46 @@ local function traced(err)
   return err
 end
 
--- A thread of the host that is killed is collected, and with it the guard on its stack. No task may hold its thread.
-local guards = setmetatable({}, { __mode = "k" }) -- guard -> task
+-- A thread of the host that is killed is collected, and with it the guard on its stack; or nginx gives its coroutine to
+-- another request. So no task may hold its thread. A finalizer must not use upvalues that lived on that stack.
+local guards = setmetatable({}, { __mode = "k" })   -- guard -> task
+local threads = setmetatable({}, { __mode = "kv" }) -- task -> coroutine
 local new_guard = rawget(_G, "newproxy")
 local template = new_guard and new_guard(true)
 
-local function lost(guard)
-  local task = guards[guard]
+local function vanish(task)
   if not task or task.done then return end
+  if not threads[task] then task.handle:forget() end
   task.cancelled = true
   if task.cleanup then task.cleanup() end
   drop_children(task)
   finish(task)
 end
-if template then getmetatable(template).__gc = lost end
+if template then getmetatable(template).__gc = function(guard) vanish(guards[guard]) end end
 
 --- Runs f(...) as the task, in the calling thread of a host that has threads.
 function M.run_thread(task, f, ...)
   local co, guard = running(), template and new_guard(template)
   if guard then guards[guard] = task end
-  task.started, task.threaded = true, true
+  vanish(by_thread[co])
+  task.started, threads[task], by_thread[co] = true, co, task
   task.handle:bind(co)
-  by_thread[co] = task
   M.ended(task, xpcall(f, traced, ...))
   by_thread[co] = nil
   if guard then guards[guard] = nil end
+end
+
+--- The task of the calling coroutine, if it really runs there: looks closer where a thread may have been killed.
+function M.real_current()
+  local task = current()
+  if not task or not threads[task] then return task end
+  for level = 2, 1000 do
+    local info = debug.getinfo(level, "f")
+    if not info then break end
+    if info.func == M.run_thread then return task end
+  end
+  vanish(task)
+  by_thread[running()] = nil
 end
 
 local function start_thread(task, f, ...)

@@ -21,7 +21,7 @@ function M.spawn(name, f, ...)
   if type(name) == "function" then return M.spawn("", name, f, ...) end
   if type(name) ~= "string" then core.arg_error("spawn", 1, "f", "function expected, got " .. type(name)) end
   if type(f) ~= "function" then core.arg_error("spawn", 2, "f", "function expected, got " .. type(f)) end
-  local spawner = current()
+  local spawner = executor.real_current()
   local task = executor.new(f, name ~= "" and name or nil, spawner and spawner.group or background)
   executor.start_later(task, f, ...)
   return task
@@ -170,7 +170,7 @@ end
 --- raises f's error, the error of a task that nobody joined, or the names of all tasks when nothing can wake them.
 function M.run(f, ...)
   if type(f) ~= "function" then core.arg_error("run", 1, "f", "function expected, got " .. type(f)) end
-  if current() then core.raise("run", "already running; use spawn") end
+  if executor.real_current() then core.raise("run", "already running; use spawn") end
   local host = executor.host()
   if host.check then host.check("run") end
   local group = { left = 0 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A Lua module in C with writers and readers of its own. It is linked against nothing but libuv, for a timer:
- *   cc -shared -fPIC -o own_module.so own_module.c $(pkg-config --cflags asyncwrite lua5.4) -luv
+ *   cc -shared -fPIC -Wl,-z,nodelete -o own_module.so own_module.c $(pkg-config --cflags asyncwrite lua5.4) -luv
  *   upper(w)      a writer that writes w in capitals
  *   ticker(n)     a reader of n bytes, one a millisecond, by a uv_timer_t of its own on the loop of the state
  *   poll(w, s)    poll_write in C: count, false, or nil, message, code

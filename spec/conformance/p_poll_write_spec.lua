@@ -54,6 +54,12 @@ exact(M, "P1", "a_count_outside_the_buffer_is_a_hard_error", { kinds = { "custom
   end
 end)
 
+exact(M, "P1", "a_plain_writer_may_not_count_beyond_the_first_buffer", { kinds = { "custom" }, reason = "it takes vectors" },
+  function()
+    local w = aw.custom { poll_write = function() return 7 end }
+    check.raises({ "poll_write", "(P1)" }, "7 of 5 bytes", D.poll, w, "poll_write_vectored", { D.text(5), D.text(5) })
+  end)
+
 clause(M, "P2", "pending_takes_nothing_and_wakes_when_there_is_room", { "full" }, function(t)
   local c = t:fill()
   local refused = { "other content", t:text(300) }

@@ -7,7 +7,7 @@ local aw = require "asyncwrite"
 local D = {}
 
 --- Seconds until a test counts as hung. Nothing waits for it, unless something is broken.
-D.guard = tonumber(os.getenv("SPEC_GUARD")) or 20
+D.guard = tonumber(os.getenv("SPEC_GUARD")) or 10
 
 --- Lets the other tasks and the loop run until condition() holds.
 function D.run_until(condition, what)

@@ -10,8 +10,7 @@ local in_task, settle = check.in_task, check.settle
 local T = { tearDown = child.reap }
 
 local function collect()
-  collectgarbage()
-  collectgarbage()
+  for _ = 1, 4 do collectgarbage() end -- finalizers free more, which LuaJIT finds only later
 end
 
 -- ---- lost bytes ----
@@ -148,12 +147,13 @@ T.test_cancelled_and_timed_out_waits_leave_nothing_behind = in_task(function()
     aw.yield()
     task:cancel()
   end
-  for _ = 1, 200 do round() end
+  for _ = 1, 1000 do round() end
   collect()
   local before = collectgarbage("count")
   for _ = 1, 2000 do round() end
   collect()
-  lu.assertTrue(collectgarbage("count") - before < 32, "the heap grew")
+  -- Weak tables keep the size they grew to; 2,000 tasks left behind would be megabytes.
+  lu.assertTrue(collectgarbage("count") - before < 512, "the heap grew")
   far:close()
 end)
 

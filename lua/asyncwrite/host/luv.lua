@@ -28,6 +28,7 @@ local living = false     -- there are tasks
 local driving = 0        -- calls of run on the stack
 local problem            -- why the innermost run has to give up
 local warned             -- what was last said of tasks that nothing can wake
+local closing = 0        -- handles that from_luv is closing; luv 1.44 crashes at exit if its loop has not done it
 local pump
 
 -- ---- Handles ----
@@ -44,7 +45,8 @@ local function open()
   watch:unref()
 end
 
---- Closes the handles, as a program that ends its loop by uv.loop_close() wants. The next task makes new ones.
+--- Closes the handles, as a program that ends its loop by uv.loop_close() wants; uv.run() does it. The next task makes
+--- new ones.
 function M.close()
   for _, handle in ipairs { poll, timer, watch } do
     if not handle:is_closing() then handle:close() end
@@ -86,8 +88,9 @@ end
 -- ---- The pump ----
 local function wait(timeout)
   poll:start("r", pump)
-  if timeout < 0 then
+  if timeout <= 0 then
     timer:stop()
+    if timeout == 0 then core.poke() end -- a timer of 0 that is started by itself keeps libuv busy before 1.45
   else
     uv.update_time() -- luv counts from the time it last looked at the clock
     timer:start(timeout, 0, pump)
@@ -147,6 +150,7 @@ local function drive(main, group)
     if not poll:is_active() then wait(0) end
     turn(ended)
   end
+  while closing > 0 and not in_neovim do uv.run("nowait") end
 end
 
 function M.run(main, group, f, ...)
@@ -208,7 +212,8 @@ function M.from_luv(handle)
   if not fd then return nil, message, code end
   stream, message, code = kinds[kind](fd)
   if not stream then return nil, message, code end
-  uv.close(handle)
+  closing = closing + 1
+  uv.close(handle, function() closing = closing - 1 end)
   return stream
 end
 

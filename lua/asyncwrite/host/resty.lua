@@ -287,11 +287,13 @@ function M.start(task, body)
   end)
 end
 
+local function wake_run(group) group.over:post(1) end
+
 function M.run(main, group, f, ...)
   need_pump(group)
   main.sem = semaphore.new()
   group.over, group.keepers = semaphore.new(), {}
-  group.finally = function() group.over:post(1) end
+  group.finally = wake_run
   executor.run_thread(main, f, ...)
   flush()
   while group.left > 0 and not main.failed do wait(group.over) end
