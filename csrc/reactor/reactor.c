@@ -147,6 +147,9 @@ int aw_reactor_new(aw_reactor **out, uv_loop_t *loop) {
   if (rc < 0) goto fail;
   self->loop = loop ? loop : &self->own;
   self->pid = getpid();
+  rc = aw_ready_open(self); /* now: when it is needed there may be no descriptor left for it */
+  if (rc < 0 && loop == NULL) uv_loop_close(&self->own);
+  if (rc < 0) goto fail;
   uv_timer_init(self->loop, self->tick);
   self->tick->data = self;
   *out = self;

@@ -36,7 +36,7 @@ local PRELUDE = [[
       if ok then
         at = stop + 1
       else
-        if not passing[code] then error(message, 0) end
+        if not passing[code] or seen > 10000 then error(message, 0) end
         seen = seen + 1
         at = at + accepted
       end
@@ -52,7 +52,7 @@ local PRELUDE = [[
       elseif not code then
         return table.concat(got)
       else
-        if not passing[code] then error(message, 0) end
+        if not passing[code] or seen > 10000 then error(message, 0) end
         seen = seen + 1
       end
     end

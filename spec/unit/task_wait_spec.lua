@@ -224,7 +224,7 @@ end)
 
 T.test_first_of_two_readers_loses_no_byte_of_the_other = in_task(function()
   local near, far = aw.duplex(16)
-  local slow_near = aw.duplex(16)
+  local slow_near, slow_far = aw.duplex(16)
   for i = 1, 20 do
     local byte = ("%d"):format(i % 10)
     aw.spawn(function() far:write_all(byte) end)
@@ -232,6 +232,7 @@ T.test_first_of_two_readers_loses_no_byte_of_the_other = in_task(function()
     lu.assertEquals(which, 2)
     lu.assertEquals(s, byte)
   end
+  slow_far:close()
 end)
 
 -- ---- all ----
