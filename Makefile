@@ -65,7 +65,7 @@ RUN_LUA = LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/?
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps deps-lint deps-bench deps-fuzz test check specs run bench soak fuzz lint format clean FORCE \
+.PHONY: run-nginx all help deps deps-lint deps-bench deps-fuzz test check specs run bench soak fuzz lint format clean FORCE \
   lint-luacheck lint-lua51 lint-shape lint-format lint-clang lint-cppcheck \
   install install-lua install-dev uninstall uninstall-lua uninstall-dev
 MAKEFLAGS += --no-builtin-rules
@@ -74,7 +74,7 @@ SUBMAKE = +@$(MAKE) --no-print-directory
 all: $(MODULE) $(ARCHIVE) $(if $(SAN_ON),$(BUILD)/unpreload.so)
 
 help:
-	@echo 'targets:   all test|check run bench soak fuzz lint format clean install uninstall deps deps-lint'
+	@echo 'targets:   all test|check run run-nginx bench soak fuzz lint format clean install uninstall deps deps-lint'
 	@echo 'variables: LUA=lua5.4|luajit SAN=1 WERROR=1 CC CFLAGS LDFLAGS BUILD WRAP="valgrind -q" DESTDIR prefix'
 	@echo '           SPECS="tcp -p test_P1" SPEC_SEED=1 (test), FILE=... (run), BENCH=... (bench), FUZZ_TIME=60 (fuzz)'
 
@@ -152,6 +152,11 @@ specs: all $(SPEC_PROGS)
 run: deps
 	$(SUBMAKE) all
 	@$(RUN_LUA) spec/examples/pour.lua "$(FILE)"
+
+run-nginx:
+	@CC='$(CC)' LUA=luajit LUA_PCS=luajit PKG_CONFIG='$(PKG_CONFIG)' CLANG='$(CLANG)' sh spec/support/deps.sh $(BUILD_NEEDS) nginx-lua curl
+	$(SUBMAKE) all LUA=luajit SAN= BUILD=build/luajit
+	@sh spec/examples/run_nginx.sh
 
 bench: deps-bench
 	$(SUBMAKE) all bench-programs

@@ -1148,6 +1148,7 @@ function Channel:close() end
 ---@field turn fun(wait: boolean) lets the loop run its callbacks; with wait it waits for the first
 ---@field pending fun(): integer, integer, boolean ready tasks; waits the loop can end; is a turn wanted first?
 ---@field backend_fd fun(): integer readable when the loop has something to do, for hosts
+---@field bridge fun(...): userdata? the helper thread that wakes an nginx worker; nil, message, code elsewhere
 ---@field pumping fun(on: boolean) while on, the host looks after every wake itself and is not poked
 ---@field poke fun() makes backend_fd readable
 ---@field backend_timeout fun(): integer milliseconds until the loop wants a turn; -1: never
@@ -1168,6 +1169,7 @@ function Channel:close() end
 --- A task as C sees it.
 ---@class asyncwrite.core.Handle
 ---@field wake fun(self) makes it ready
+---@field forget fun(self) its coroutine is the host's again
 ---@field bind fun(self, co: thread) polls in that coroutine are the task's
 ---@field refill fun(self) it goes on after a wait that the host ended, with a fresh budget
 ---@field enter fun(self) it runs from here on, on the budget of the task that runs now

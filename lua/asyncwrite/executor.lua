@@ -35,7 +35,7 @@ M.CANCELLED = CANCELLED
 --   alive     alive(on), optional: the first task is about to come, the last one has gone.
 --   warn      warn(text), optional: tells the user; else stderr.
 -- and, where a task is not a coroutine that the executor resumes (all three, see host.resty):
---   start     start(task, body): runs body() in a thread of its own, at once, until it parks first
+--   start     start(task, body, soon): runs body() in a thread of its own, at once, or soon: when the caller waits
 --   park      park(task): suspends the running task until resume(task) or drop
 --   resume    resume(task): lets a parked task go on; dropped: it is to unwind
 -- Such a host runs its main task by run_thread. Its threads may suspend without park, and may vanish: then guards tell.
@@ -253,15 +253,14 @@ function M.real_current()
   by_thread[running()] = nil
 end
 
-local function start_thread(task, f, ...)
+local function start_thread(soon, task, f, ...)
   local args = pack(...)
-  task.started = true
-  host.start(task, function() M.run_thread(task, f, unpack(args, 1, args.n)) end)
+  host.start(task, function() M.run_thread(task, f, unpack(args, 1, args.n)) end, soon)
 end
 
 --- Starts f(...) soon: when the running task waits.
 function M.start_later(task, f, ...)
-  if host.start then return start_thread(task, f, ...) end
+  if host.start then return start_thread(true, task, f, ...) end
   task.args = select("#", ...) > 0 and pack(...) or nil
   task.handle:wake()
 end
@@ -269,7 +268,7 @@ end
 --- Starts f(...) now, on the budget of the task that runs.
 function M.start_now(parent, task, f, ...)
   if host.start then
-    start_thread(task, f, ...)
+    start_thread(false, task, f, ...)
   else
     task.started = true
     task.handle:enter()

@@ -23,6 +23,7 @@ has() {
     libfuzzer) echo 'int LLVMFuzzerTestOneInput(const char *p, unsigned long n) { return 0 * (p[n] != 0); }' |
       "$CLANG" -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null ;;
     lua5.1) found luac5.1 ;;
+    nginx-lua) found nginx && [ -e "${NGINX_MODULES:-/usr/lib/nginx/modules}/ngx_http_lua_module.so" ] ;;
     *) found "$1" ;;
   esac
 }
@@ -39,6 +40,7 @@ package() {
     lua-headers) case $LUA in *luajit*) echo "lib$luajit-5.1-dev" ;; *) echo liblua5.4-dev ;; esac ;;
     lua) case $LUA in *luajit*) echo "$luajit" ;; *) echo lua5.4 ;; esac ;;
     luaunit) echo lua-unit ;;
+    nginx-lua) echo nginx libnginx-mod-http-lua ;;
     luacheck) echo lua-check ;;
     libfuzzer) echo libclang-rt-dev ;;
     *) echo "$1" ;;

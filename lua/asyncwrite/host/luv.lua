@@ -42,6 +42,7 @@ local function open()
   if poll and not (poll:is_closing() or timer:is_closing() or watch:is_closing()) then return end
   M.close()
   poll, timer, watch = must(uv.new_poll(core.backend_fd())), must(uv.new_timer()), must(uv.new_prepare())
+  timer:unref() -- poll alone keeps the loop going
   watch:unref()
 end
 

@@ -222,7 +222,18 @@ function M.alive(on)
 end
 
 -- ---- Tasks ----
+-- Starts what the task has spawned.
+local function start_later(task)
+  local later = task.later
+  if not later then return end
+  task.later = nil
+  for i = 1, #later do
+    if not later[i][1].done then M.start(later[i][1], later[i][2]) end
+  end
+end
+
 function M.park(task)
+  start_later(task)
   if not pump then need_pump(task.group) end
   flush()
   local bridge = pump.bridge
@@ -270,13 +281,19 @@ local function keep(task)
   group.over:post(1)
 end
 
-function M.start(task, body)
-  need_pump(task.group)
+function M.start(task, body, soon)
   task.sem = semaphore.new()
   local parent = executor.current()
+  if parent and soon then -- at the next wait; besides, ngx.thread.spawn suspends, which a poll may not
+    parent.later = parent.later or {}
+    parent.later[#parent.later + 1] = { task, body }
+    return
+  end
+  need_pump(task.group)
   bury(parent)
   spawn_thread(function()
     body()
+    start_later(task)
     flush()
     bury(task)
     if task.daemons then keep(task) end
@@ -295,6 +312,7 @@ function M.run(main, group, f, ...)
   group.over, group.keepers = semaphore.new(), {}
   group.finally = wake_run
   executor.run_thread(main, f, ...)
+  start_later(main)
   flush()
   while group.left > 0 and not main.failed do wait(group.over) end
   bury(main)

@@ -144,7 +144,7 @@ function M.spec(args)
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    local ok, err = within(20, spec[name])
+    local ok, err = within(5, spec[name])
     if ok then
       passed = passed + 1
     elseif type(err) == "table" and tostring(err.status or err.class):upper():find("SKIP") then
