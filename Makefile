@@ -56,7 +56,7 @@ ARCHIVE := $(BUILD)/libasyncwrite.a
 # Under the sanitizers LD_PRELOAD is for this one process: unpreload.so takes it out of the environment again, so
 # that tools started by a spec stay as they are. SPEC_LUA is how a spec starts another Lua with the module.
 SAN_LIB = $(shell $(CC) -print-file-name=libasan.so)
-SAN_PRELOAD = $(if $(SAN_ON),LD_PRELOAD='$(SAN_LIB) $(CURDIR)/$(BUILD)/unpreload.so')
+SAN_PRELOAD = $(if $(SAN_ON),LD_PRELOAD=$(SAN_LIB):$(CURDIR)/$(BUILD)/unpreload.so)
 SAN_ENV = $(if $(SAN_ON),ASAN_OPTIONS="detect_leaks=1:strict_string_checks=1:$$ASAN_OPTIONS" \
   UBSAN_OPTIONS="print_stacktrace=1:$$UBSAN_OPTIONS")
 RUN_LUA = LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/?.so;;' SPEC_BUILD='$(BUILD)' \

@@ -218,13 +218,15 @@ local threads = setmetatable({}, { __mode = "kv" }) -- task -> coroutine
 local new_guard = rawget(_G, "newproxy")
 local template = new_guard and new_guard(true)
 
-local function vanish(task)
+local vanish
+function vanish(task)
   if not task or task.done then return end
   if not threads[task] then task.handle:forget() end
   task.cancelled = true
   if task.cleanup then task.cleanup() end
   drop_children(task)
   finish(task)
+  for _, later in ipairs(task.later or {}) do vanish(later[1]) end
 end
 if template then getmetatable(template).__gc = function(guard) vanish(guards[guard]) end end
 

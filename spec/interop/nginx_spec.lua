@@ -160,7 +160,7 @@ end
 
 T.test_tasks_are_light_threads_that_join_cancel_and_time_out = with_nginx(nil, function(nginx)
   lu.assertEquals(nginx:get("/tasks"), 
-    "ETIMEDOUT 0,500500,ECANCELED,false cannot wait here,true,turns,false lost it")
+    "ETIMEDOUT 0,500500,ECANCELED,true,false cannot wait here,turns,false lost it")
   nginx:quit()
   nginx:assert_clean()
 end)

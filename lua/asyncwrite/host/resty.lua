@@ -66,7 +66,7 @@ function M.resume(task)
 end
 
 -- Lets those go on that tasks have woken, without a turn of nginx's loop; but not for ever.
-local function flush()
+local function flush(me)
   local ready, _, forced = pending()
   if ready == 0 then return end
   if forced or handed >= BATCH then
@@ -77,7 +77,11 @@ local function flush()
     local task = next_ready()
     if not task then return end
     handed = handed + 1
-    M.resume(task)
+    if task == me and ready > 1 then
+      me.handle:wake() -- the others first: its own semaphore would not even wait; the pump comes after them
+    else
+      M.resume(task)
+    end
   end
 end
 
@@ -235,7 +239,7 @@ end
 function M.park(task)
   start_later(task)
   if not pump then need_pump(task.group) end
-  flush()
+  flush(task)
   local bridge = pump.bridge
   if bridge then bridge:arm_timer() end
   wait(task.sem)
@@ -287,6 +291,7 @@ function M.start(task, body, soon)
   if parent and soon then -- at the next wait; besides, ngx.thread.spawn suspends, which a poll may not
     parent.later = parent.later or {}
     parent.later[#parent.later + 1] = { task, body }
+    task.handle:wake() -- it counts as ready: the budget holds
     return
   end
   need_pump(task.group)
