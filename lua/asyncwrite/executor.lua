@@ -324,7 +324,7 @@ function M.run_ready()
     local task = next_ready()
     if not task then break end
     local args = task.args
-    task.started = true
+    task.started = task.started or not host.resume
     if host.resume then
       host.resume(task)
     elseif args then

@@ -69,17 +69,18 @@ end
 
 -- The body inside a task; over descriptors under a guard, elsewhere a hang is found by run itself.
 local function run_body(t, kind, body)
-  t:build()
+  local function build_and_run()
+    t:build()
+    body(t, kind)
+    return true
+  end
   if kind.fd then
     local guard = kind.hung and math.min(D.guard, 1) or D.guard -- a kind that hangs does not do so for an hour
-    local finished, _, code = aw.timeout(guard, function()
-      body(t, kind)
-      return true
-    end)
+    local finished, _, code = aw.timeout(guard, build_and_run)
     kind.hung = kind.hung or not finished
     if not finished then error(("it hangs: %s after %g s"):format(code, guard), 0) end
   else
-    body(t, kind)
+    build_and_run()
   end
   if not t.after_run then t:close() end
 end

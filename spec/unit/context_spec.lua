@@ -241,6 +241,22 @@ T.test_after_a_wait_that_raised_the_task_can_wait_elsewhere = in_task(function()
   lu.assertEquals(far:read_exact(4), "next")
 end)
 
+T.test_a_timeout_first_or_all_that_cannot_wait_drops_what_it_had_started = in_task(function()
+  local went_on = 0
+  local function body()
+    aw.yield()
+    went_on = went_on + 1
+  end
+  for _, f in ipairs {
+    function() aw.timeout(10, body) end, function() aw.first(body, body) end, function() aw.all(body, body) end,
+  } do
+    raises(function() string.gsub("a", ".", f) end, ACROSS)
+    raises(function() aw.with_waker(aw.waker(print), f) end, "cannot wait")
+  end
+  settle()
+  lu.assertEquals(went_on, 0)
+end)
+
 T.test_what_never_has_to_wait_works_across_a_c_call = in_task(function()
   local w = aw.memory()
   string.gsub("abc", ".", function(c) w:write_all(c, "-") end)

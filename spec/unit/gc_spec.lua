@@ -157,6 +157,55 @@ T.test_cancelled_and_timed_out_waits_leave_nothing_behind = in_task(function()
   far:close()
 end)
 
+-- Waiting with a time limit, round after round, for what does not come: a usual loop of a server.
+local WAITS = {
+  join = function()
+    local task = aw.spawn(function() aw.sleep(1000) end)
+    return function() task:join() end, function() task:cancel() end
+  end,
+  notified = function()
+    local notify = aw.notify()
+    return function() notify:notified() end
+  end,
+  lock = function()
+    local mutex = aw.mutex()
+    mutex:lock()
+    return function() mutex:lock() end
+  end,
+  recv = function()
+    local channel = aw.channel(1)
+    return function() channel:recv() end
+  end,
+  send = function()
+    local channel = aw.channel(1)
+    channel:send(1)
+    return function() channel:send(2) end
+  end,
+  read = function()
+    local near, far = aw.unix.pair()
+    return function() near:read() end, function() far:close() end
+  end,
+  accept = function()
+    local listener = aw.tcp.listen("127.0.0.1", 0)
+    return function() listener:accept() end, function() listener:close() end
+  end,
+}
+
+for name, make in pairs(WAITS) do
+  T["test_a_" .. name .. "_that_times_out_again_and_again_leaves_nothing_behind"] = in_task(function()
+    local wait, finish = make()
+    local function rounds(n)
+      for _ = 1, n do check.fails("ETIMEDOUT", aw.timeout(0, wait)) end
+      collect()
+      return collectgarbage("count")
+    end
+    local before = rounds(1000)
+    local grown = rounds(4000) - before
+    if finish then finish() end
+    lu.assertTrue(grown < 512, ("the heap grew by %.0f KiB in 4,000 rounds"):format(grown))
+  end)
+end
+
 -- A custom writer often knows its own box: such a cycle must not live for ever.
 T.test_a_custom_writer_whose_functions_hold_its_own_box_is_collected = in_task(function()
   local closed = 0

@@ -329,6 +329,43 @@ T.test_a_cancelled_wait_frees_its_slot_and_took_nothing = in_task(function()
   lu.assertEquals(b:read_exact(4), "next")
 end)
 
+T.test_a_task_inside_timeout_may_cancel_the_task_that_runs_it = in_task(function()
+  local outer, after_cancel, never
+  outer = aw.spawn(function()
+    aw.timeout(10, function()
+      aw.yield()
+      outer:cancel()
+      after_cancel = true
+      aw.yield()
+      never = true
+    end)
+    never = true
+  end)
+  fails("ECANCELED", outer:join())
+  settle()
+  lu.assertTrue(after_cancel)
+  lu.assertNil(never)
+end)
+
+T.test_tasks_that_cancel_each_other_end = in_task(function()
+  local a, b
+  a = aw.spawn(function()
+    aw.yield()
+    b:cancel()
+    aw.sleep(30)
+  end)
+  b = aw.spawn(function()
+    aw.yield()
+    aw.yield()
+    a:cancel()
+    aw.sleep(30)
+  end)
+  settle()
+  lu.assertTrue(b:is_done())
+  a:cancel()
+  fails("ECANCELED", a:join())
+end)
+
 function T.test_a_cancelled_sleeper_does_not_keep_run_going()
   local before = aw.now()
   aw.run(function()

@@ -66,7 +66,7 @@ function M.resume(task)
 end
 
 -- Lets those go on that tasks have woken, without a turn of nginx's loop; but not for ever.
-local function flush(me)
+local function flush()
   local ready, _, forced = pending()
   if ready == 0 then return end
   if forced or handed >= BATCH then
@@ -77,11 +77,7 @@ local function flush(me)
     local task = next_ready()
     if not task then return end
     handed = handed + 1
-    if task == me and ready > 1 then
-      me.handle:wake() -- the others first: its own semaphore would not even wait; the pump comes after them
-    else
-      M.resume(task)
-    end
+    M.resume(task)
   end
 end
 
@@ -239,7 +235,7 @@ end
 function M.park(task)
   start_later(task)
   if not pump then need_pump(task.group) end
-  flush(task)
+  flush()
   local bridge = pump.bridge
   if bridge then bridge:arm_timer() end
   wait(task.sem)
@@ -286,7 +282,7 @@ local function keep(task)
 end
 
 function M.start(task, body, soon)
-  task.sem = semaphore.new()
+  task.sem = task.sem or semaphore.new() -- it may have been woken before it starts
   local parent = executor.current()
   if parent and soon then -- at the next wait; besides, ngx.thread.spawn suspends, which a poll may not
     parent.later = parent.later or {}
