@@ -14,10 +14,10 @@ struct aw_fd {
   int fd;
   int armed;                /* ready_uv.c: the events libuv was told */
   unsigned char unheard[2]; /* ready_uv.c: events in a row that found nobody waiting */
-  bool blocked[2]; /* the last call would have blocked: no other before it is reported ready. A short count does
-                      not say so: urgent data and passed descriptors end a read early (P10) */
+  bool blocked[2];          /* the last call would have blocked: no other before it is reported ready */
   bool socket;
-  int error[2]; /* latched: every later call in this direction fails alike */
+  bool may_stop_early; /* urgent data or the peer's end was reported: a short read may not be the last one */
+  int error[2];        /* latched: every later call in this direction fails alike */
   aw_waker *slot[2];
 };
 

@@ -27,7 +27,8 @@ static void report(const struct epoll_event *event) {
   uint32_t e = event->events;
   if (io == NULL) return;
   bool gone = e & (EPOLLHUP | EPOLLERR);
-  aw_fd_report(io, gone || e & (EPOLLIN | EPOLLRDHUP), gone || e & EPOLLOUT);
+  if (e & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) io->may_stop_early = true;
+  aw_fd_report(io, gone || e & (EPOLLIN | EPOLLPRI | EPOLLRDHUP), gone || e & EPOLLOUT);
 }
 
 static void drain(struct aw_ready *ready, int timeout) {
@@ -77,7 +78,7 @@ int aw_ready_watch(struct aw_fd *io, int dir) {
   int rc = aw_reactor_usable(io->reactor);
   if (rc == 0) rc = aw_ready_open(io->reactor);
   if (rc < 0) return rc;
-  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = io};
+  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET, .data.ptr = io};
   if (epoll_ctl(io->reactor->ready->epfd, EPOLL_CTL_ADD, io->fd, &event) < 0) return uv_translate_sys_error(errno);
   io->watch = io->reactor->ready;
   return 0;

@@ -85,7 +85,7 @@ int aw_writer_fd(const aw_writer *w) {
 
 int aw_reader_fd(const aw_reader *r) {
   while (r && r->inner) r = r->inner;
-  return r && r->type->poll_read == aw_fd_stream_poll_read ? aw_fd_stream_of_reader(r)->io.fd : -1;
+  return r && r->type->destroy == aw_fd_stream_destroy_reader ? aw_fd_stream_of_reader(r)->io.fd : -1;
 }
 
 int aw_socket_open(int domain) {

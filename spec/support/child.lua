@@ -48,7 +48,7 @@ end
 
 local function with_preload(so)
   if not so then return M.lua end
-  if M.sanitized then return (M.lua:gsub("LD_PRELOAD='([^']*)'", "LD_PRELOAD='%1 " .. so .. "'")) end
+  if M.sanitized then return (M.lua:gsub("LD_PRELOAD=(%S+)", "LD_PRELOAD=%1:" .. so)) end
   return "env LD_PRELOAD=" .. M.quote(so) .. " " .. M.lua
 end
 

@@ -195,7 +195,10 @@ for name, make in pairs(WAITS) do
   T["test_a_" .. name .. "_that_times_out_again_and_again_leaves_nothing_behind"] = in_task(function()
     local wait, finish = make()
     local function rounds(n)
-      for _ = 1, n do check.fails("ETIMEDOUT", aw.timeout(0, wait)) end
+      for _ = 1, n do
+        check.fails("ETIMEDOUT", aw.timeout(0, wait))
+        aw.yield()
+      end
       collect()
       return collectgarbage("count")
     end

@@ -286,6 +286,10 @@ local ready_forever = {
   sleep_of_zero = function()
     return function() aw.sleep(0) end
   end,
+  timeout_of_zero = function()
+    local near = aw.duplex(1)
+    return function() aw.timeout(0, near.read, near) end
+  end,
   write = function()
     local w = aw.sink()
     return function() w:write("x") end
