@@ -7,10 +7,9 @@ core.library()
 
 local create, resume, status, running, yield =
   coroutine.create, coroutine.resume, coroutine.status, coroutine.running, coroutine.yield
-local isyieldable = coroutine.isyieldable
 local close_coroutine = coroutine.close -- Lua 5.4
 local unpack = table.unpack or unpack
-local next_ready, pending = core.next_ready, core.pending
+local next_ready, pending, can_wait = core.next_ready, core.pending, core.can_wait
 
 local M = {}
 local Task = {}
@@ -285,11 +284,8 @@ function M.park(op, on, accepted)
   local task = current()
   if not task then core.raise(op, "not in the context of a task") end
   if task.done then error(CANCELLED, 0) end
-  local ok, why = core.can_wait()
+  local ok, why = can_wait()
   if not ok then core.raise(op, why) end
-  if isyieldable and not isyieldable() then
-    core.raise(op, "cannot wait here: across a C call such as table.sort, string.gsub or require")
-  end
   task.op, task.on, task.accepted = op, on, accepted
   if host.park then
     if task.cancelling then drop(task) error(CANCELLED, 0) end

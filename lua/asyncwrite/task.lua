@@ -98,20 +98,30 @@ local function check_functions(op, ...)
   end
 end
 
+-- Parks a task that has children; where it cannot wait they are dropped, as nobody would ever look after them.
+local function park_with(children, op, on, accepted)
+  local ok, err = pcall(park, op, on, accepted)
+  if ok then return end
+  for i = 1, #children do drop(children[i]) end
+  error(err, 0)
+end
+
 --- f(...) under a deadline. Its results; or nil, message, "ETIMEDOUT", and how many bytes the operation that was cut
 --- had accepted. f is polled first: what is ready beats a deadline that has passed.
 function M.timeout(seconds, f, ...)
   local task = need_task("timeout")
   if type(f) ~= "function" then core.arg_error("timeout", 2, "f", "function expected, got " .. type(f)) end
   local timer = core.timer(seconds, "timeout")
-  local child = start_child(task, f, ...)
+  local child, waited = start_child(task, f, ...), false
   while not child.done do
     if timer:poll() then
       local accepted = child.accepted or 0
       drop(child)
+      if not waited then M.yield() end -- a loop of these must let the others run (W12)
       return nil, "ETIMEDOUT: connection timed out", "ETIMEDOUT", accepted
     end
-    park("timeout", child, child.accepted)
+    waited = true
+    park_with({ child }, "timeout", child, child.accepted)
   end
   timer:free()
   return outcome(child)
@@ -132,7 +142,7 @@ function M.first(...)
     end
   end
   while not winner do
-    park("first")
+    park_with(children, "first")
     for i = 1, n do
       if children[i].done then
         winner = i
@@ -160,7 +170,7 @@ function M.all(...)
       end
       left = left or not children[i].done
     end
-    if left then park("all") end
+    if left then park_with(children, "all") end
   end
   for i = 1, n do results[i] = (outcome(children[i])) end
   return unpack(results, 1, n)

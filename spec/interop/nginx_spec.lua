@@ -159,7 +159,7 @@ local function with_nginx(options, f)
 end
 
 T.test_tasks_are_light_threads_that_join_cancel_and_time_out = with_nginx(nil, function(nginx)
-  lu.assertEquals(nginx:get("/tasks"), 
+  lu.assertEquals(nginx:get("/tasks"),
     "ETIMEDOUT 0,500500,ECANCELED,true,false cannot wait here,turns,false lost it")
   nginx:quit()
   nginx:assert_clean()
