@@ -8,14 +8,31 @@ local task = require "asyncwrite.task"
 local M = {}
 
 -- ---- A queue of waiting tasks, first come first served. A waiter that is dropped after its turn came passes it on.
-local function new_queue() return { first = 1, last = 0 } end
+local function new_queue() return { first = 1, last = 0, gone = 0 } end
+
+-- Closes the gaps that dropped waiters left, once they are most of the queue: it stays as long as its waiters are many.
+local function compact(q)
+  if q.gone <= 16 or q.gone * 2 < q.last - q.first + 1 then return end
+  local at = 0
+  for i = q.first, q.last do
+    local entry = q[i]
+    q[i] = nil
+    if not entry.gone then
+      at = at + 1
+      q[at] = entry
+    end
+  end
+  q.first, q.last, q.gone = 1, at, 0
+end
 
 local function wake_one(q)
   while q.first <= q.last do
     local entry = q[q.first]
     q[q.first] = nil
     q.first = q.first + 1
-    if not entry.gone then
+    if entry.gone then
+      q.gone = q.gone - 1
+    else
       entry.woken = true
       entry.task.handle:wake()
       return true
@@ -36,9 +53,18 @@ local function wait(q, op, on, pass_on)
   q[q.last] = entry
   me.cleanup = function()
     entry.gone = true
-    if entry.woken then pass_on(on) end
+    if entry.woken then return pass_on(on) end
+    q.gone = q.gone + 1
+    compact(q)
   end
-  while not entry.woken do task.park(op, on) end
+  while not entry.woken do
+    local ok, err = pcall(task.park, op, on)
+    if not ok then -- it cannot wait here, or it unwinds: its place is given up
+      if not entry.gone then me.cleanup() end
+      me.cleanup = nil
+      error(err, 0)
+    end
+  end
   me.cleanup = nil
 end
 

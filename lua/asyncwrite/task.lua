@@ -51,7 +51,14 @@ function Task:join()
     if task == self then core.raise("join", "a task cannot join itself") end
     self.joiners = self.joiners or {}
     self.joiners[#self.joiners + 1] = task
+    task.cleanup = function()
+      local joiners = self.joiners or {}
+      for i = #joiners, 1, -1 do
+        if joiners[i] == task then table.remove(joiners, i) end
+      end
+    end
     while not self.done do park("join", self) end
+    task.cleanup = nil
   end
   return outcome(self)
 end
