@@ -21,15 +21,19 @@ static int l_tcp_connect(lua_State *L) {
   return finish(L, b, rc, s);
 }
 
-/* core.tcp_open(fd) */
-static int l_tcp_open(lua_State *L) {
+/* core.tcp_open(fd), core.pipe_open(fd) */
+static int open_descriptor(lua_State *L, int (*open)(aw_stream *out, aw_reactor *reactor, int fd)) {
   aw_reactor *reactor = awl_reactor(L, awl_state_of(L), "open");
   size_t fd = awl_check_size(L, "open", 1, 1, "fd", 0, INT32_MAX);
   aw_stream s = {NULL, NULL};
   struct awl_box *b = awl_push_box(L);
-  int rc = aw_tcp_open(&s, reactor, (int)fd);
+  int rc = open(&s, reactor, (int)fd);
   return finish(L, b, rc, s);
 }
+
+static int l_tcp_open(lua_State *L) { return open_descriptor(L, aw_tcp_open); }
+
+static int l_pipe_open(lua_State *L) { return open_descriptor(L, aw_pipe_open); }
 
 static int l_unix_connect(lua_State *L) {
   aw_reactor *reactor = awl_reactor(L, awl_state_of(L), "connect");
@@ -92,16 +96,6 @@ static int l_pipe_pair(lua_State *L) {
   awl_fill_box(r, (aw_stream){.r = s.r});
   awl_fill_box(w, (aw_stream){.w = s.w});
   return 2;
-}
-
-/* core.pipe_open(fd) */
-static int l_pipe_open(lua_State *L) {
-  aw_reactor *reactor = awl_reactor(L, awl_state_of(L), "open");
-  size_t fd = awl_check_size(L, "open", 1, 1, "fd", 0, INT32_MAX);
-  aw_stream s = {NULL, NULL};
-  struct awl_box *b = awl_push_box(L);
-  int rc = aw_pipe_open(&s, reactor, (int)fd);
-  return finish(L, b, rc, s);
 }
 
 static int w_poll_connect(lua_State *L) {

@@ -34,7 +34,7 @@ ssize_t aw_fd_read(struct aw_fd *io, aw_waker *waker, char *base, size_t len);
 int aw_fd_wait(struct aw_fd *io, int dir, aw_waker *waker);
 
 /* What ready_*.c offers: watch sees to it that readiness in this direction is reported, from now on. */
-int aw_ready_open(aw_reactor *reactor); /* at the first watch, or before */
+int aw_ready_open(aw_reactor *reactor); /* once, when the reactor is made */
 int aw_ready_watch(struct aw_fd *io, int dir);
 void aw_ready_unwatch(struct aw_fd *io);
 void aw_ready_keep_alive(aw_reactor *reactor, bool on); /* on: the loop must not end, somebody is parked */

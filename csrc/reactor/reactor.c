@@ -50,8 +50,6 @@ int aw_reactor_backend_fd(aw_reactor *reactor) {
   }
   reactor->poke = poke;
   if (reactor->loop != &reactor->own) uv_unref((uv_handle_t *)poke);
-  rc = aw_ready_open(reactor);
-  if (rc < 0) return rc;
   reactor->hosted = true;
   if (reactor->loop == &reactor->own) aw_reactor_turn(reactor, false);
   return uv_backend_fd(reactor->loop);

@@ -56,7 +56,6 @@ bool aw_ready_turn(aw_reactor *reactor, int timeout) {
 static void on_closed(uv_handle_t *gate) { free(gate); }
 
 int aw_ready_open(aw_reactor *reactor) {
-  if (reactor->ready) return 0;
   struct aw_ready *ready = calloc(1, sizeof *ready);
   if (ready == NULL) return UV_ENOMEM;
   ready->epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -67,7 +66,7 @@ int aw_ready_open(aw_reactor *reactor) {
     return rc;
   }
   uv_poll_start(&ready->gate, UV_READABLE, on_gate);
-  if (reactor->parked == 0) uv_unref((uv_handle_t *)&ready->gate);
+  uv_unref((uv_handle_t *)&ready->gate); /* until somebody is parked */
   reactor->ready = ready;
   return 0;
 }
@@ -76,7 +75,6 @@ int aw_ready_watch(struct aw_fd *io, int dir) {
   (void)dir;
   if (io->watch) return 0;
   int rc = aw_reactor_usable(io->reactor);
-  if (rc == 0) rc = aw_ready_open(io->reactor);
   if (rc < 0) return rc;
   struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET, .data.ptr = io};
   if (epoll_ctl(io->reactor->ready->epfd, EPOLL_CTL_ADD, io->fd, &event) < 0) return uv_translate_sys_error(errno);
