@@ -8,6 +8,7 @@ local check = require "conformance.check"
 
 local M = {}
 local clause, exact = H.clause, H.exact
+H.kit(M, "b_buffer")
 
 local BUFFER = { kinds = { "buf_writer > custom", "buf_writer > custom(vectored)", "buf_writer > chaos",
   "buf_writer > chaos(vectored)", "buf_writer > buf_writer > chaos" },
@@ -65,16 +66,6 @@ exact(M, "B1", "a_capacity_of_0_passes_everything", BUFFER, function()
     { "poll_write", "", 0, { "write = 0" }, "" },
     { "poll_flush", nil, true, { "flush" }, "" },
   })
-end)
-
-clause(M, "B1", "what_fits_stays_in_the_buffer", { "buffer", "!random" }, function(t, kind)
-  local n = math.min(kind.buffer, 3) - 1
-  if n > 0 then
-    t:put(t:text(n))
-    check.equal(t.w:buffered(), n, "buffered")
-    if t.contents then check.equal(t:arrived(), "", "what arrived") end
-  end
-  t:finish()
 end)
 
 -- B2, byte for byte as tokio's test: what is written, what has gone below then, and what is buffered.
@@ -146,16 +137,6 @@ exact(M, "B3", "a_pending_flush_takes_nothing_of_the_new_write_and_sends_nothing
   check.equal(D.ready(w, "poll_flush"), true, "poll_flush")
   check.list(d.log, { "write abcdef = 2", "write cdef = pending", "write cdef = 1", "write def = pending",
     "write def = 3", "write xyz = 3", "flush" })
-end)
-
-clause(M, "B3", "no_byte_is_sent_twice_whatever_pends", { "buffer" }, function(t, kind)
-  t:read_on()
-  for _ = 1, 300 do
-    local s = t:text(t.random(kind.buffer + 2))
-    local c, n = D.poll(t.w, "poll_write", s)
-    if n then t:book(s, n) elseif t.random(2) == 1 then c:wait() end
-  end
-  t:finish()
 end)
 
 exact(M, "B4", "the_write_that_flushes_gets_the_error_and_is_not_accepted", BUFFER, function()

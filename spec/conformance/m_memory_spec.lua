@@ -96,14 +96,6 @@ exact(M, "M3", "a_capacity_of_zero_is_refused", { kinds = { "memory", "duplex", 
   for _, bad in ipairs { -1, 1.5, 2 ^ 40 } do check.raises({ "duplex", "capacity" }, "duplex", aw.duplex, bad) end
 end)
 
-clause(M, "M4", "after_shutdown_the_peer_still_writes", { "half" }, function(t)
-  check.ok(t.back:write_all("before ") and t.back:flush())
-  t:finish()
-  check.fails("EPIPE", "a write after shutdown", poll(t.w, "poll_write", "x"))
-  check.ok(t.back:write_all("after") and t.back:shutdown())
-  check.equal(t.r:read_to_end(), "before after", "what came back")
-end)
-
 -- ---- Memory, cursor, sink ----
 
 local function ready_whole(t)
@@ -196,30 +188,6 @@ exact(M, "M8", "only_halves_of_one_stream_go_together_again", { kinds = { "unspl
 end)
 
 -- ---- U ----
-
-clause(M, "U2", "try_write_takes_a_part_or_gives_eagain_and_registers_nothing", { "full", "!buffer" }, function(t)
-  local s = D.text(1000000)
-  local n = check.count(s, t.w:try_write(s))
-  t:book(s, n)
-  local c = t:fill()
-  if not t.kind.late then
-    check.fails("EAGAIN", "try_write with no room", t.w:try_write("x"))
-    t:make_room(c) -- the waker of the poll before it is still the one
-  end
-  t:read_on()
-  t:put("after")
-  t:finish()
-end)
-
-clause(M, "U4", "an_empty_write_is_no_sign_of_room", { "full", "fd", "!late" }, function(t)
-  local c = t:fill()
-  local empty, n = D.poll(t.w, "poll_write", "")
-  check.equal(n, 0, "an empty write")
-  for _ = 1, 5 do aw.sleep(0.0001) end -- its timer fires in a turn of the loop
-  check.equal(empty.woken + c.woken, 0, "wakes with no room")
-  t:make_room(c)
-  t:finish()
-end)
 
 exact(M, "U9", "an_error_in_a_wakers_function_does_not_leave_the_loop", { "fd" }, function()
   local result = child.run [[
