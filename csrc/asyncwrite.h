@@ -80,6 +80,9 @@ typedef struct aw_writer_type {
   int (*poll_flush)(aw_writer *w, aw_waker *waker);
   int (*poll_shutdown)(aw_writer *w, aw_waker *waker);
   void (*describe)(const aw_writer *w, char *text, size_t size); /* "buf_writer(8192)"; at most size, NUL included */
+  /* The bytes a wrapper holds back, in front of inner (B5). The only slot that may be NULL: a leaf, or what cannot be
+   * taken off again. */
+  const char *(*held)(const aw_writer *w, size_t *len);
   void (*destroy)(aw_writer *w); /* frees w, now or from a libuv callback; wakes its peer; never touches inner */
 } aw_writer_type;
 
@@ -103,12 +106,17 @@ AW_API bool aw_is_shutdown(const aw_writer *w);                       /* from th
 AW_API size_t aw_buffered(const aw_writer *w);                        /* bytes held anywhere in the chain */
 AW_API void aw_describe(const aw_writer *w, char *text, size_t size); /* "buf_writer(8192) > tcp 127.0.0.1:80" */
 
+/* What the outermost wrapper holds back; NULL: it is none, or cannot be taken off. To take it off: keep a copy of these
+ * bytes and w->inner, set w->inner to NULL, free w. */
+AW_API const char *aw_held(const aw_writer *w, size_t *len);
+
 /* Slots for writers with nothing to add: forward to inner, or succeed at once in a leaf. */
 AW_API ssize_t aw_pass_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs);
 AW_API int aw_pass_flush(aw_writer *w, aw_waker *waker);
 AW_API int aw_pass_shutdown(aw_writer *w, aw_waker *waker);
 AW_API int aw_ready(aw_writer *w, aw_waker *waker);
 AW_API void aw_describe_name(const aw_writer *w, char *text, size_t size);
+AW_API const char *aw_hold_nothing(const aw_writer *w, size_t *len);
 
 /* ---- Readers ------------------------------------------------------------------------------------------------ */
 typedef struct aw_reader aw_reader;
@@ -116,6 +124,7 @@ typedef struct aw_reader_type {
   const char *name;
   ssize_t (*poll_read)(aw_reader *r, aw_waker *waker, char *base, size_t len); /* len >= 1 */
   void (*describe)(const aw_reader *r, char *text, size_t size);
+  const char *(*held)(const aw_reader *r, size_t *len); /* a wrapper: the bytes it has read ahead; or NULL, as above */
   void (*destroy)(aw_reader *r);
 } aw_reader_type;
 struct aw_reader {
@@ -127,7 +136,9 @@ AW_API void aw_reader_init(aw_reader *r, const aw_reader_type *type, aw_reader *
 AW_API void aw_reader_free(aw_reader *r);
 AW_API ssize_t aw_poll_read(aw_reader *r, aw_waker *waker, char *base, size_t len);
 AW_API void aw_reader_describe(const aw_reader *r, char *text, size_t size);
+AW_API const char *aw_reader_held(const aw_reader *r, size_t *len);
 AW_API void aw_reader_describe_name(const aw_reader *r, char *text, size_t size);
+AW_API const char *aw_reader_hold_nothing(const aw_reader *r, size_t *len);
 
 /* The two halves of one thing, as constructors of duplex objects hand them out; either may be NULL. Each half is
  * freed on its own (a socket sends FIN when only its writer goes); aw_stream_free frees both, reader first. */
@@ -159,8 +170,8 @@ AW_API void aw_cursor_set_position(aw_writer *w, size_t position);
 AW_API int aw_duplex_new(aw_stream *a, aw_stream *b, size_t capacity);
 AW_API int aw_simplex_new(aw_stream *out, size_t capacity);
 
-AW_API int aw_buf_writer_new(aw_writer **out, aw_writer *inner, size_t capacity); /* B1-B7 */
-AW_API const char *aw_buf_writer_data(const aw_writer *w, size_t *len);           /* bytes not yet written to inner */
+AW_API int aw_buf_writer_new(aw_writer **out, aw_writer *inner, size_t capacity);  /* B1-B7 */
+AW_API int aw_line_writer_new(aw_writer **out, aw_writer *inner, size_t capacity); /* B8-B10 */
 
 AW_API int aw_buf_reader_new(aw_reader **out, aw_reader *inner, size_t capacity);
 /* Ready(n): *data holds n buffered bytes (0 is end of file) until the next call; consume takes them. */

@@ -154,6 +154,13 @@ void awl_check_idle(lua_State *L, struct awl_box *b, const char *op, int arg, co
 void awl_close_box(struct awl_box *b);
 extern const luaL_Reg awl_box_methods[], awl_box_meta[];
 
+/* wrap.c: what every constructor of a wrapper does. The box at 1 is the wrapped one. */
+struct awl_box *awl_check_wrapped(lua_State *L, const char *op); /* a writer on which nobody waits */
+struct awl_box *awl_check_wrapped_reader(lua_State *L, const char *op);
+struct awl_box *awl_push_wrapper(lua_State *L); /* an empty box, which keeps alive what the one at 1 does */
+/* Raises rc, or moves the box at 1 into made: the halves that are not in s come along as they are. Returns 1. */
+int awl_finish_wrapper(lua_State *L, const char *op, struct awl_box *made, int rc, aw_stream s);
+
 /* poll.c: every poll of a box goes between begin and end */
 struct awl_poll {
   struct awl_box *box;

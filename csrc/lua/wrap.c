@@ -2,37 +2,62 @@
 /* Wrapping, joining and splitting: a box gives its halves away and is moved; what it had lives on in the new box. */
 #include "lua/awl.h"
 
-enum { BUFFER = 8192 }; /* tokio's default */
+#include <string.h>
+
+enum { BUFFER = 8192, LINE_BUFFER = 1024 }; /* the defaults of tokio, and of std for lines */
 
 #define SIZE_LIMIT ((size_t)INT32_MAX)
 
-/* buf_writer(w [, capacity]): the read half of w, if it has one, comes along. */
-static int l_buf_writer(lua_State *L) {
-  struct awl_box *b = awl_check_writer(L, "buf_writer", 1, 1, "w");
-  size_t capacity = awl_opt_size(L, "buf_writer", 2, 2, "capacity", BUFFER, 0, SIZE_LIMIT);
-  awl_check_idle(L, b, "buf_writer", 1, "w");
+/* Every wrapper of the write side: check its arguments, push the new box, wrap, and hand the outcome over. The read
+ * half of the box at 1, if it has one, comes along. */
+struct awl_box *awl_check_wrapped(lua_State *L, const char *op) {
+  struct awl_box *b = awl_check_writer(L, op, 1, 1, "w");
+  awl_check_idle(L, b, op, 1, "w");
+  return b;
+}
+
+struct awl_box *awl_check_wrapped_reader(lua_State *L, const char *op) {
+  struct awl_box *b = awl_check_reader(L, op, 1, 1, "r");
+  awl_check_idle(L, b, op, 1, "r");
+  return b;
+}
+
+struct awl_box *awl_push_wrapper(lua_State *L) {
   struct awl_box *made = awl_push_box(L);
   awl_take_anchor(L, 1);
-  aw_writer *w;
-  int rc = aw_buf_writer_new(&w, b->w, capacity);
-  if (rc < 0) return awl_raise(L, "buf_writer", "%s", aw_strerror(rc));
-  awl_fill_box(made, (aw_stream){.w = w, .r = b->r});
+  return made;
+}
+
+int awl_finish_wrapper(lua_State *L, const char *op, struct awl_box *made, int rc, aw_stream s) {
+  if (rc < 0) return awl_raise(L, op, "%s", aw_strerror(rc));
+  struct awl_box *b = awl_to_box(L, 1);
+  awl_fill_box(made, (aw_stream){.w = s.w ? s.w : b->w, .r = s.r ? s.r : b->r});
   awl_move_out(b);
   return 1;
 }
 
+/* name(w [, capacity]) */
+static int wrap_buffered(lua_State *L, const char *op, size_t capacity,
+                         int (*make)(aw_writer **out, aw_writer *inner, size_t capacity)) {
+  struct awl_box *b = awl_check_wrapped(L, op);
+  capacity = awl_opt_size(L, op, 2, 2, "capacity", capacity, 0, SIZE_LIMIT);
+  struct awl_box *made = awl_push_wrapper(L);
+  aw_stream s = {NULL, NULL};
+  int rc = make(&s.w, b->w, capacity);
+  return awl_finish_wrapper(L, op, made, rc, s);
+}
+
+static int l_buf_writer(lua_State *L) { return wrap_buffered(L, "buf_writer", BUFFER, aw_buf_writer_new); }
+
+static int l_line_writer(lua_State *L) { return wrap_buffered(L, "line_writer", LINE_BUFFER, aw_line_writer_new); }
+
 static int l_buf_reader(lua_State *L) {
-  struct awl_box *b = awl_check_reader(L, "buf_reader", 1, 1, "r");
+  struct awl_box *b = awl_check_wrapped_reader(L, "buf_reader");
   size_t capacity = awl_opt_size(L, "buf_reader", 2, 2, "capacity", BUFFER, 1, SIZE_LIMIT);
-  awl_check_idle(L, b, "buf_reader", 1, "r");
-  struct awl_box *made = awl_push_box(L);
-  awl_take_anchor(L, 1);
-  aw_reader *r;
-  int rc = aw_buf_reader_new(&r, b->r, capacity);
-  if (rc < 0) return awl_raise(L, "buf_reader", "%s", aw_strerror(rc));
-  awl_fill_box(made, (aw_stream){.w = b->w, .r = r});
-  awl_move_out(b);
-  return 1;
+  struct awl_box *made = awl_push_wrapper(L);
+  aw_stream s = {NULL, NULL};
+  int rc = aw_buf_reader_new(&s.r, b->r, capacity);
+  return awl_finish_wrapper(L, "buf_reader", made, rc, s);
 }
 
 /* join(r, w): reads go to r only, writes to w only (M7). What the other halves were is closed. */
@@ -87,29 +112,56 @@ static int l_unsplit(lua_State *L) {
   return 1;
 }
 
-/* into_parts(): takes the outermost wrapper of the write side off. Returns the box of what was inside, and the bytes
- * the wrapper held back: nothing accepted is lost (B5). */
+/* What a callback of the wrapper that goes was anchored by. */
+static void drop_anchor(lua_State *L, const void *key) {
+  if (!awl_to_box(L, 1)->anchored) return;
+  lua_getiuservalue(L, 1, 1);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)key);
+  lua_pushnil(L);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* Do both halves end in wrappers of one kind, such as a deadline for both? They go together. */
+static bool is_pair(const struct awl_box *b) {
+  size_t len;
+  return b->r && aw_reader_held(b->r, &len) && strcmp(b->r->type->name, b->w->type->name) == 0;
+}
+
+/* into_parts(): takes the outermost wrapper off, of the write side if there is one, else of the read side. Returns the
+ * box of what was inside, and the bytes that the wrapper held back or had read ahead: none is lost (B5). */
 static int w_into_parts(lua_State *L) {
-  struct awl_box *b = awl_check_writer(L, "into_parts", 1, 0, "self");
+  struct awl_box *b = awl_check_box(L, "into_parts", 1, 0, "self");
   awl_check_idle(L, b, "into_parts", 0, "self");
-  aw_writer *outer = b->w;
   size_t len = 0;
-  const char *data = aw_buf_writer_data(outer, &len);
-  if (data == NULL) awl_arg_error(L, "into_parts", 0, "self", "a %s wraps nothing", outer->type->name);
-  struct awl_box *made = awl_push_box(L);
-  awl_take_anchor(L, 1);
+  const char *data = b->w ? aw_held(b->w, &len) : NULL;
+  aw_writer *w = data ? b->w : NULL;
+  aw_reader *r = w ? (is_pair(b) ? b->r : NULL) : b->r;
+  if (!w && r) data = aw_reader_held(r, &len);
+  if (data == NULL) {
+    const aw_writer *inner = b->w ? b->w->inner : NULL;
+    const char *why = inner || (!b->w && b->r && b->r->inner) ? "cannot be taken off" : "wraps nothing";
+    awl_arg_error(L, "into_parts", 0, "self", "a %s %s",
+                  b->listener ? "listener"
+                  : b->w      ? b->w->type->name
+                              : b->r->type->name,
+                  why);
+  }
+  struct awl_box *made = awl_push_wrapper(L);
   lua_pushlstring(L, data, len);
-  awl_fill_box(made, (aw_stream){.w = outer->inner, .r = b->r});
-  outer->inner = NULL;
+  awl_fill_box(made, (aw_stream){.w = w ? w->inner : b->w, .r = r ? r->inner : b->r});
   awl_move_out(b);
-  aw_writer_free(outer);
+  if (w) drop_anchor(L, w), w->inner = NULL;
+  if (r) drop_anchor(L, r), r->inner = NULL;
+  aw_writer_free(w);
+  aw_reader_free(r);
   return 2;
 }
 
-/* buffer(): the bytes that a buf_writer holds back. */
+/* buffer(): the bytes that the outermost wrapper of the write side holds back. */
 static int w_buffer(lua_State *L) {
   size_t len = 0;
-  const char *data = aw_buf_writer_data(awl_check_writer(L, "buffer", 1, 0, "self")->w, &len);
+  const char *data = aw_held(awl_check_writer(L, "buffer", 1, 0, "self")->w, &len);
   lua_pushlstring(L, data ? data : "", len);
   return 1;
 }
@@ -124,8 +176,13 @@ static int w_read_buffer(lua_State *L) {
 }
 
 const luaL_Reg awl_wrap_functions[] = {
-    {"buf_writer", l_buf_writer}, {"buf_reader", l_buf_reader}, {"join", l_join},
-    {"split", l_split},           {"unsplit", l_unsplit},       {NULL, NULL},
+    {"buf_writer", l_buf_writer},
+    {"line_writer", l_line_writer},
+    {"buf_reader", l_buf_reader},
+    {"join", l_join},
+    {"split", l_split},
+    {"unsplit", l_unsplit},
+    {NULL, NULL},
 };
 
 const luaL_Reg awl_wrap_methods[] = {

@@ -64,6 +64,8 @@ static void describe(const aw_reader *r, char *text, size_t size) {
   snprintf(text, size, "buf_reader(%zu)", ((const struct buf_reader *)r)->capacity);
 }
 
+static const char *held(const aw_reader *r, size_t *len) { return aw_buf_reader_data(r, len); }
+
 static void destroy(aw_reader *r) {
   free(((struct buf_reader *)r)->buf);
   free(r);
@@ -73,6 +75,7 @@ static const aw_reader_type type = {
     .name = "buf_reader",
     .poll_read = poll_read,
     .describe = describe,
+    .held = held,
     .destroy = destroy,
 };
 

@@ -155,6 +155,13 @@ function aw.simplex(capacity) end
 ---@return asyncwrite.BufWriter writer
 function aw.buf_writer(w, capacity) end
 
+--- Hands whole lines on at once and holds back the last, unfinished one; as std's LineWriter (B8-B10). What it hands on
+--- is written to w, not flushed (B9). A line longer than the capacity goes in pieces. A read half of w comes along.
+---@param w asyncwrite.Writer moved into the result
+---@param capacity? integer bytes, 0 to 2^31-1; default 1024
+---@return asyncwrite.BufWriter writer
+function aw.line_writer(w, capacity) end
+
 --- Reads ahead. read_until, read_line, lines and fill_buf put one of 8192 bytes around a reader that has none. The
 --- buffer is allocated only while it has bytes. A write half of r comes along.
 ---@param r asyncwrite.Reader moved into the result
@@ -326,6 +333,13 @@ function Stream:is_writer() end
 ---@return boolean yes it has a read half
 function Stream:is_reader() end
 
+--- Takes the outermost wrapper off again: of the write side if that has one, else of the read side (B5). One that
+--- wraps both sides goes from both. Nothing accepted is lost: what the wrapper holds back is the second result. Raises
+--- where there is no wrapper, or one that cannot be taken off.
+---@return asyncwrite.Duplex inner
+---@return string held bytes it had accepted and not yet written to inner; of a reader, what it had read ahead
+function Stream:into_parts() end
+
 --- When this time has passed, every wait on the stream, in either direction, ends with ETIMEDOUT, until another deadline
 --- is set; what needs no waiting still succeeds. Wrapping the stream takes the deadline off.
 ---@param seconds? number from now, 0 to 1e9; nil: none
@@ -468,6 +482,10 @@ function Writer:try_write(s, i, j) end
 --- Bytes accepted and still held in the chain.
 ---@return integer n
 function Writer:buffered() end
+
+--- The bytes that the outermost wrapper has accepted and not yet written to what it wraps.
+---@return string bytes
+function Writer:buffer() end
 
 --- One write, when there is room. Cancel-safe: cancelled, it has accepted nothing (A3).
 ---@async
@@ -965,15 +983,6 @@ function Cursor:advance(n) end
 --- Methods of what it wraps show through: a read half, the descriptor, the contents of a memory.
 ---@class asyncwrite.BufWriter: asyncwrite.Duplex, asyncwrite.Descriptor, asyncwrite.Memory
 local BufWriter = {}
-
---- Takes the buf_writer off again (B5).
----@return asyncwrite.Duplex inner
----@return string unwritten bytes it had accepted and not yet written to inner
-function BufWriter:into_parts() end
-
---- The bytes it had accepted and not yet written to inner.
----@return string bytes
-function BufWriter:buffer() end
 
 --- Methods of what it wraps show through: a write half, the descriptor.
 ---@class asyncwrite.BufReader: asyncwrite.Duplex, asyncwrite.Descriptor

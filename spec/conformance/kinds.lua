@@ -132,6 +132,20 @@ buffered("buf_writer > tcp", 40)
 buffered("buf_writer > chaos", 40)
 buffered("buf_writer > lua_pipe", 3)
 
+-- A wrapper that holds back as much as `buffer`, or nothing, over each of these kinds.
+local function wrapped(name, inners, changes, wrap)
+  for _, inner in ipairs(inners) do
+    local traits = {}
+    for trait, value in pairs(changes) do traits[trait] = value end
+    if changes.buffer then traits.buffer = changes.buffer + (by_name[inner].buffer or 0) end
+    over(name .. " > " .. inner, inner, traits, wrap)
+  end
+end
+
+wrapped("line_writer", { "memory", "cursor(fixed)", "duplex", "tcp", "pipe", "custom", "custom(vectored)", "lua_pipe", "chaos",
+  "chaos(vectored)", "buf_writer > chaos(vectored)" }, { buffer = BUFFER },
+  function(t) t.w = aw.line_writer(t.w, BUFFER) end)
+
 local function read_ahead(t) t.w = aw.buf_reader(t.w, BUFFER) end
 over("buf_reader | duplex", "duplex", {}, read_ahead)
 over("buf_reader | tcp", "tcp", {}, read_ahead)

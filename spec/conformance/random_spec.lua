@@ -34,6 +34,11 @@ local wrappers = {
     t.w = aw.buf_writer(t.w, capacity)
     return ("buf_writer(%d)"):format(capacity)
   end,
+  function(t, random)
+    local capacity = random(80) - 1
+    t.w = aw.line_writer(t.w, capacity)
+    return ("line_writer(%d)"):format(capacity)
+  end,
   function(t)
     local r, back = aw.simplex(10)
     t.keep_back = back
@@ -144,7 +149,7 @@ local function step(t)
   local name = NAMES[random(#NAMES)]
   local roll = random(10)
   local mode = roll <= 2 and "timeout" or roll <= 4 and cancel_safe[name] and "cancel" or "plain"
-  local s = t:text(name == "flush" and 0 or random(random(3) == 1 and 5000 or 60))
+  local s = t:text(name == "flush" and 0 or random(random(3) == 1 and 5000 or 60)):gsub("%.", "\n")
   t.story[#t.story + 1] = ("%s %d bytes, %s"):format(name, #s, mode)
   local n, code = modes[mode](operations[name], t, s)
   t.story[#t.story] = t.story[#t.story] .. (" = %s %s"):format(tostring(n), code or "")

@@ -56,6 +56,12 @@ local STEPS = [[
       local s = keep(aw.unsplit(r, half))
       keep((s:into_parts()))
     end,
+    line_writer = function(keep)
+      local w = keep(aw.line_writer(keep(aw.memory()), 20))
+      check(w:write_all("a line\nand"))
+      local inner, held = w:into_parts()
+      assert(keep(inner):contents() == "a line\n" and held == "and")
+    end,
     buf_reader = function(keep)
       local r = keep(aw.buf_reader(keep(aw.cursor("one\ntwo\n")), 2))
       assert(check(r:read_line()) == "one" and check(r:read_until("\n")) == "two\n")

@@ -93,7 +93,7 @@ end
 -- One object per class, as far from ready as can be. The argument is the name of the method that will be called.
 local make = {}
 
-make["asyncwrite.Stream"] = function() return aw.sink() end
+make["asyncwrite.Stream"] = function() return aw.buf_writer(aw.sink()) end
 
 -- Its buffer is full, and so is what is behind it.
 make["asyncwrite.Writer"] = function()
