@@ -64,11 +64,7 @@ static ssize_t poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, u
     if (left < bufs[i].len) return n;
     left -= bufs[i].len;
   }
-  for (unsigned i = split; i < nbufs; i++) {
-    size_t kept = keep(self, bufs[i].base, bufs[i].len);
-    n += (ssize_t)kept;
-    if (kept < bufs[i].len) break;
-  }
+  for (unsigned i = split; i < nbufs; i++) n += (ssize_t)keep(self, bufs[i].base, bufs[i].len);
   return n;
 }
 
