@@ -201,6 +201,16 @@ AW_API size_t aw_reactor_waiting(const aw_reactor *reactor); /* parked direction
 AW_API void aw_reactor_sweep(aw_reactor *reactor); /* lets go of dead wakers, so that waiting counts live ones only */
 AW_API uint64_t aw_reactor_now(const aw_reactor *reactor); /* nanoseconds, monotonic */
 
+/* A clock for tests. While it is paused time stands still, and a turn of a private loop that would wait for nothing but
+ * timers goes to the first of them at once. A turn that waits for a descriptor or a look-up too takes its real time.
+ * jump: to the first timer, whatever else is waited for; false: not paused, or no timer. resume: on from there at the
+ * real pace. set_clock: it is now ns, and every timer keeps the time it has left; uv_hrtime() is the real time. */
+AW_API void aw_reactor_pause(aw_reactor *reactor);
+AW_API void aw_reactor_resume(aw_reactor *reactor);
+AW_API bool aw_reactor_is_paused(const aw_reactor *reactor);
+AW_API bool aw_reactor_jump(aw_reactor *reactor);
+AW_API void aw_reactor_set_clock(aw_reactor *reactor, uint64_t ns);
+
 /* A timer that wakes once. */
 typedef struct aw_timer aw_timer;
 AW_API int aw_timer_new(aw_timer **out, aw_reactor *reactor, uint64_t due);

@@ -208,7 +208,7 @@ extern const luaL_Reg awl_write_methods[], awl_read_methods[], awl_memory_functi
     awl_wrap_functions[], awl_wrap_methods[], awl_net_functions[], awl_net_methods[], awl_socket_methods[],
     awl_resolve_functions[], awl_resolve_methods[], awl_copy_functions[], awl_copy_methods[], awl_timer_functions[],
     awl_timer_methods[], awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[], awl_bridge_functions[],
-    awl_bridge_methods[];
+    awl_bridge_methods[], awl_testing_functions[];
 
 int awl_custom_call(lua_State *L); /* the protected body of a custom poll */
 int awl_error_handler(lua_State *L);

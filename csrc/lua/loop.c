@@ -8,7 +8,8 @@ static int l_turn(lua_State *L) {
   if (st->poll_L || st->embed)
     awl_raise(L, "turn", st->embed ? "the program runs the loop" : "the loop cannot turn inside a poll");
   st->force_turn = false;
-  st->turned = uv_hrtime();
+  /* With a paused clock real time plays no part in who runs when: see awl_spend. */
+  st->turned = st->reactor && aw_reactor_is_paused(st->reactor) ? 0 : uv_hrtime();
   if (st->reactor == NULL) return 0;
   int rc = aw_reactor_turn(st->reactor, lua_toboolean(L, 1));
   if (rc == UV_EBUSY) awl_raise(L, "turn", "the loop is already running");

@@ -27,7 +27,10 @@ int aw_reactor_turn(aw_reactor *reactor, bool wait) {
   if (rc < 0) return rc;
   reactor->running = true;
   if (reactor->loop == &reactor->own && aw_reactor_waiting(reactor) == 0) wait = false; /* nothing could end it */
+  if (wait && aw_clock_jump_if_idle(reactor)) wait = false;
+  uint64_t began = wait && reactor->paused ? uv_hrtime() : 0;
   if (!turn_directly(reactor, wait)) uv_run(reactor->loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+  if (began) aw_clock_add(reactor, uv_hrtime() - began);
   reactor->running = false;
   return 0;
 }
@@ -67,8 +70,8 @@ uv_loop_t *aw_reactor_loop(aw_reactor *reactor) {
   return reactor->loop;
 }
 
-/* Is a handle active that is not ours? Only a private loop is asked: on others everything else is not ours. */
-static bool lent_alive(const aw_reactor *reactor) {
+/* Only a private loop is asked: on others everything else is not ours. */
+bool aw_reactor_lent_alive(const aw_reactor *reactor) {
   if (!reactor->lent || reactor->loop != &reactor->own) return false;
   if (reactor->poke) uv_unref((uv_handle_t *)reactor->poke);
   bool alive = uv_loop_alive(reactor->loop);
@@ -78,12 +81,7 @@ static bool lent_alive(const aw_reactor *reactor) {
 
 size_t aw_reactor_waiting(const aw_reactor *reactor) {
   size_t own = reactor->parked + reactor->timers + reactor->requests;
-  return own > 0 ? own : lent_alive(reactor);
-}
-
-uint64_t aw_reactor_now(const aw_reactor *reactor) {
-  (void)reactor;
-  return uv_hrtime();
+  return own > 0 ? own : aw_reactor_lent_alive(reactor);
 }
 
 void aw_reactor_sweep(aw_reactor *reactor) {

@@ -25,6 +25,9 @@ struct aw_reactor {
   bool closed;            /* freed but for the requests in flight, on a loop of the host */
   aw_timer **heap;        /* binary heap by due time */
   size_t timers, heap_size;
+  uint64_t made; /* timers ever: those due at the same time wake in the order in which they were made */
+  bool paused;   /* of clock.c: the time is clock; else it is the real one and shift */
+  uint64_t clock, shift;
 };
 
 /* 0, or why the loop cannot be used now: UV_EPERM in a forked child. */
@@ -36,5 +39,13 @@ int aw_timers_timeout(const aw_reactor *reactor); /* milliseconds until the firs
 void aw_timers_run(aw_reactor *reactor);
 void aw_timers_sweep(aw_reactor *reactor);
 void aw_timers_detach(aw_reactor *reactor);
+bool aw_timers_first(const aw_reactor *reactor, uint64_t *due);           /* false: there is none */
+void aw_timers_move(aw_reactor *reactor, uint64_t now, uint64_t new_now); /* each keeps the time it has left */
+
+bool aw_reactor_lent_alive(const aw_reactor *reactor); /* is a handle active on the private loop that is not ours? */
+
+/* With the clock paused, and nothing to wait for but timers: goes to the first of them. */
+bool aw_clock_jump_if_idle(aw_reactor *reactor);
+void aw_clock_add(aw_reactor *reactor, uint64_t ns); /* time that was waited for something real */
 
 #endif

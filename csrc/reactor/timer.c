@@ -7,7 +7,7 @@
 
 struct aw_timer {
   aw_reactor *reactor; /* NULL once the reactor is gone */
-  uint64_t due;
+  uint64_t due, number;
   size_t at; /* index in the heap, or OUT */
   aw_waker *slot;
 };
@@ -20,8 +20,12 @@ static void place(aw_reactor *r, aw_timer *t, size_t at) {
   t->at = at;
 }
 
+static bool before(const aw_timer *a, const aw_timer *b) {
+  return a->due < b->due || (a->due == b->due && a->number < b->number);
+}
+
 static void sift_up(aw_reactor *r, aw_timer *t, size_t at) {
-  while (at > 0 && r->heap[(at - 1) / 2]->due > t->due) {
+  while (at > 0 && before(t, r->heap[(at - 1) / 2])) {
     place(r, r->heap[(at - 1) / 2], at);
     at = (at - 1) / 2;
   }
@@ -30,8 +34,8 @@ static void sift_up(aw_reactor *r, aw_timer *t, size_t at) {
 
 static void sift_down(aw_reactor *r, aw_timer *t, size_t at) {
   for (size_t kid; (kid = 2 * at + 1) < r->timers; at = kid) {
-    if (kid + 1 < r->timers && r->heap[kid + 1]->due < r->heap[kid]->due) kid++;
-    if (r->heap[kid]->due >= t->due) break;
+    if (kid + 1 < r->timers && before(r->heap[kid + 1], r->heap[kid])) kid++;
+    if (before(t, r->heap[kid])) break;
     place(r, r->heap[kid], at);
   }
   place(r, t, at);
@@ -95,6 +99,19 @@ void aw_timers_sweep(aw_reactor *r) {
   arm(r);
 }
 
+bool aw_timers_first(const aw_reactor *r, uint64_t *due) {
+  if (r->timers > 0) *due = r->heap[0]->due;
+  return r->timers > 0;
+}
+
+void aw_timers_move(aw_reactor *r, uint64_t now, uint64_t new_now) {
+  for (size_t i = 0; i < r->timers; i++) {
+    uint64_t due = r->heap[i]->due;
+    r->heap[i]->due = new_now + (due > now ? due - now : 0);
+  }
+  aw_timers_run(r);
+}
+
 void aw_timers_detach(aw_reactor *r) {
   for (size_t i = 0; i < r->timers; i++) {
     r->heap[i]->at = OUT;
@@ -133,7 +150,7 @@ int aw_timer_new(aw_timer **out, aw_reactor *r, uint64_t due) {
   }
   aw_timer *t = calloc(1, sizeof *t);
   if (t == NULL) return UV_ENOMEM;
-  t->reactor = r, t->due = due;
+  t->reactor = r, t->due = due, t->number = r->made++;
   sift_up(r, t, r->timers++);
   if (t->at == 0) arm(r);
   *out = t;

@@ -1162,6 +1162,13 @@ function Channel:close() end
 ---@field poke fun() makes backend_fd readable
 ---@field backend_timeout fun(): integer milliseconds until the loop wants a turn; -1: never
 ---@field timer fun(seconds: number): asyncwrite.core.Timer
+---@field clock_pause fun() the clock stands still; see aw_reactor_pause
+---@field clock_resume fun() it goes on at the real pace
+---@field clock_set fun(seconds?: number) it is so late now; nil: as late as it really is; timers keep what they have left
+---@field clock_jump fun(): boolean to the next timer; false: there is none, or the clock runs
+---@field clock_is_paused fun(): boolean
+---@field take_wake fun(handle: asyncwrite.core.Handle): boolean was the task woken? Takes it off the ready list
+---@field leave fun() no task runs: after one that was resumed by hand outside of all others
 ---@field encode fun(format: string, value: any, low?: integer): string "u16_le" and so on (A6)
 ---@field decode fun(format: string, s: string): any, integer?
 ---@field copy fun(r: asyncwrite.Reader, w: asyncwrite.Writer, buffer: integer?, shut_down: boolean): asyncwrite.core.Pump

@@ -30,7 +30,7 @@ end
 -- A child lives inside its parent: it is dropped with it. It starts at once, on the parent's budget.
 local function start_child(parent, f, ...)
   local child = executor.new(f, nil, parent.group)
-  child.joined, child.parent, child.joiners = true, parent, { parent }
+  child.joined, child.parent, child.joiners, child.by_hand = true, parent, { parent }, parent.by_hand
   parent.children = parent.children or {}
   parent.children[child] = true
   executor.start_now(parent, child, f, ...)
@@ -183,6 +183,16 @@ function M.all(...)
   return unpack(results, 1, n)
 end
 
+-- An error with what asyncwrite.testing has to say at the end of a run: what scripted streams met need not have come
+-- through the code that is tested.
+local function with_report(err, report)
+  if err == nil then return report end
+  if report == nil or type(err) == "string" and err:find(report, 1, true) then return err end
+  if type(err) == "string" then return err .. "\n" .. report end
+  executor.warn(report)
+  return err
+end
+
 --- Runs f(...) as the main task until it and every task spawned by it, or before it, has ended. Returns f's results;
 --- raises f's error, the error of a task that nobody joined, or the names of all tasks when nothing can wake them.
 function M.run(f, ...)
@@ -200,9 +210,11 @@ function M.run(f, ...)
   local ok, stuck = pcall(host.run, main, group, f, ...)
   if not ok or stuck or main.failed then executor.drop_group(group) end
   local lost = executor.unjoined(group)
-  if main.failed then error(main.err, 0) end
-  if not ok then error(stuck, 0) end
-  if stuck then core.raise("run", stuck) end
+  local report = executor.at_end and executor.at_end(group, (main.failed or not ok or lost) and "failed" or stuck and "stuck")
+  if main.failed then error(with_report(main.err, report), 0) end
+  if not ok then error(with_report(stuck, report), 0) end
+  if stuck then core.raise("run", with_report(stuck, report)) end
+  lost = with_report(lost, report)
   if lost then error(lost, 0) end
   return outcome(main)
 end
