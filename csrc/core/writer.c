@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The dispatcher of writers: the clauses every writer shares are held here, once. */
-#include "asyncwrite.h"
+#include "core/dispatch.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { VECTORED = 1, SHUTTING = 2, SHUT = 4 };
 enum { IOV_LIMIT = 1024 }; /* IOV_MAX on Linux, macOS and the BSDs; more buffers make a short write (V7) */
 
 void aw_writer_init(aw_writer *w, const aw_writer_type *type, aw_writer *inner) {
   bool vectored =
       type->vectored == AW_VECTORED_AS_INNER ? aw_is_write_vectored(inner) : type->vectored == AW_VECTORED_YES;
-  *w = (aw_writer){.type = type, .inner = inner, .flags = vectored ? VECTORED : 0};
+  *w = (aw_writer){.type = type, .inner = inner, .flags = vectored ? AW_FLAG_VECTORED : 0};
 }
 
 void aw_writer_free(aw_writer *w) {
@@ -23,16 +22,13 @@ void aw_writer_free(aw_writer *w) {
 }
 
 ssize_t aw_poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs) {
-  if (w->flags & SHUTTING) return UV_EPIPE;
-  if (nbufs == 1) {
-    ssize_t n = w->type->poll_write(w, waker, bufs, 1);
-    return n <= 0 || (size_t)n <= bufs->len ? n : AW_ECONTRACT;
-  }
+  if (nbufs == 1) return aw_poll_write_one(w, waker, bufs);
+  if (w->flags & AW_FLAG_SHUTTING) return UV_EPIPE;
   const uv_buf_t none = {.base = (char *)"", .len = 0};
   while (nbufs > 0 && bufs->len == 0) bufs++, nbufs--;
   if (nbufs == 0) bufs = &none, nbufs = 1;
   if (nbufs > IOV_LIMIT) nbufs = IOV_LIMIT;
-  if (!(w->flags & VECTORED)) nbufs = 1;
+  if (!(w->flags & AW_FLAG_VECTORED)) nbufs = 1;
   ssize_t n = w->type->poll_write(w, waker, bufs, nbufs);
   if (n <= 0) return n;
   size_t left = (size_t)n;
@@ -46,16 +42,16 @@ ssize_t aw_poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsig
 int aw_poll_flush(aw_writer *w, aw_waker *waker) { return w->type->poll_flush(w, waker); }
 
 int aw_poll_shutdown(aw_writer *w, aw_waker *waker) {
-  if (w->flags & SHUT) return 0;
-  w->flags |= SHUTTING;
+  if (w->flags & AW_FLAG_SHUT) return 0;
+  w->flags |= AW_FLAG_SHUTTING;
   int rc = w->type->poll_shutdown(w, waker);
-  if (rc == 0) w->flags |= SHUT;
+  if (rc == 0) w->flags |= AW_FLAG_SHUT;
   return rc;
 }
 
-bool aw_is_write_vectored(const aw_writer *w) { return w->flags & VECTORED; }
+bool aw_is_write_vectored(const aw_writer *w) { return w->flags & AW_FLAG_VECTORED; }
 
-bool aw_is_shutdown(const aw_writer *w) { return w->flags & SHUTTING; }
+bool aw_is_shutdown(const aw_writer *w) { return w->flags & AW_FLAG_SHUTTING; }
 
 size_t aw_buffered(const aw_writer *w) {
   size_t sum = 0;

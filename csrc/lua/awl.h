@@ -10,7 +10,7 @@
 
 enum { AWL_READ, AWL_WRITE };     /* directions, each with one slot (W3) */
 enum { AWL_BUDGET = 128 };        /* ready polls until a task must let the loop turn (W12) */
-enum { AWL_TURN_NS = 50000 };     /* nanoseconds in which the loop need not turn again for a task that is alone */
+enum { AWL_TURN_NS = 100000 };     /* nanoseconds in which the loop need not turn again for a task that is alone */
 enum { AWL_SCRATCH = 64 * 1024 }; /* the shared read buffer: the most that one read returns */
 
 struct awl_state;
@@ -176,23 +176,25 @@ ssize_t awl_leave(struct awl_poll *p, ssize_t result);
 void awl_settle(lua_State *L, struct awl_state *st); /* raises what Lua raised below; runs woken functions */
 ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result); /* leave and settle */
 
-/* The common case, a task polling a box that nobody else polls, costs no calls: it runs for every 64 bytes written.
- * Returns the task, or NULL when begin has to look closer. After it: awl_end_plain, or awl_end_other on its failure. */
+/* The common case, a task polling a box that nobody else polls or waits on, costs no calls: it runs for every 64 bytes
+ * written. Returns the task, or NULL when begin has to look closer. After it: awl_end_plain, or awl_end_other on its
+ * failure. */
 static inline struct awl_wakeable *awl_begin_plain(lua_State *L, struct awl_box *b, int dir) {
   struct awl_state *st = b->st;
-  struct awl_wakeable *me = st->current;
-  if (!me || me->co != L || st->budget == 0 || st->poll_L || st->frame || b->busy || b->parked[dir].who) return NULL;
+  struct awl_wakeable *me = st->current, *waits = b->parked[dir].who;
+  if (!me || me->co != L || st->budget == 0 || st->poll_L || st->frame || b->busy || (waits && waits != me)) return NULL;
   st->budget--;
   st->poll_L = L;
   b->busy = true;
   return me;
 }
 
-static inline bool awl_end_plain(struct awl_box *b, ssize_t result) {
+static inline bool awl_end_plain(struct awl_box *b, int dir, ssize_t result) {
   struct awl_state *st = b->st;
   if (result < 0 || b->close_later || st->error_ref != LUA_NOREF || st->nfunctions > 0) return false;
   st->poll_L = NULL;
   b->busy = false;
+  if (b->parked[dir].who) awl_note(&b->parked[dir], NULL);
   return true;
 }
 

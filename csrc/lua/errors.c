@@ -144,6 +144,8 @@ const char *awl_check_string(lua_State *L, const char *op, int index, int arg, c
 size_t awl_check_size(lua_State *L, const char *op, int index, int arg, const char *name, size_t min, size_t max) {
   if (lua_type(L, index) != LUA_TNUMBER) awl_type_error(L, op, index, arg, name, "number");
   lua_Number n = lua_tonumber(L, index);
+  lua_Integer whole = n >= 0 && n < 1e15 ? (lua_Integer)n : -1;
+  if ((lua_Number)whole == n && (size_t)whole >= min && (size_t)whole <= max) return (size_t)whole;
   if (n >= (lua_Number)min && n <= (lua_Number)max && n == (lua_Number)(size_t)n) return (size_t)n;
   char range[64];
   snprintf(range, sizeof range, "integer from %zu to %zu expected, got", min, max);

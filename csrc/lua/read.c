@@ -21,13 +21,17 @@ static int push_data(lua_State *L, ssize_t n, const char *data) {
 }
 
 static ssize_t read_into(lua_State *L, struct awl_box *b, const char *op, bool trying, char *base, size_t len) {
+  struct awl_wakeable *me = trying ? NULL : awl_begin_plain(L, b, AWL_READ);
+  if (me) {
+    ssize_t n = aw_poll_read(b->r, &me->waker, base, len);
+    return awl_end_plain(b, AWL_READ, n) ? n : awl_end_other(L, b, AWL_READ, me, n);
+  }
   struct awl_poll p;
   awl_begin(L, &p, b, AWL_READ, op, trying);
   return awl_end(L, &p, p.early ? p.early : aw_poll_read(b->r, p.waker, base, len));
 }
 
-static int do_read(lua_State *L, const char *op, bool trying) {
-  struct awl_box *b = awl_check_reader(L, op, 1, 0, "self");
+static int do_read(lua_State *L, struct awl_box *b, const char *op, bool trying) {
   size_t max = awl_opt_size(L, op, 2, 1, "max", AWL_SCRATCH, 1, SIZE_MAX / 2);
   char *base = scratch(L, b->st, op);
   /* A custom reader below may read through this state too: its bytes are copied before they get here. */
@@ -36,12 +40,21 @@ static int do_read(lua_State *L, const char *op, bool trying) {
   return push_data(L, n, base);
 }
 
-static int w_poll_read(lua_State *L) {
-  if (awl_canceled(L, 1, AWL_READ)) return awl_fail(L, UV_ECANCELED);
-  return do_read(L, "poll_read", false);
+/* The box at 1 if it can be read from. NULL: the calling task waited on it, and it was closed. */
+static struct awl_box *check_open(lua_State *L, const char *op) {
+  struct awl_box *b = awl_to_box(L, 1);
+  if (b && b->r) return b;
+  return awl_canceled(L, 1, AWL_READ) ? NULL : awl_check_reader(L, op, 1, 0, "self");
 }
 
-static int w_try_read(lua_State *L) { return do_read(L, "try_read", true); }
+static int w_poll_read(lua_State *L) {
+  struct awl_box *b = check_open(L, "poll_read");
+  return b ? do_read(L, b, "poll_read", false) : awl_fail(L, UV_ECANCELED);
+}
+
+static int w_try_read(lua_State *L) {
+  return do_read(L, awl_check_reader(L, "try_read", 1, 0, "self"), "try_read", true);
+}
 
 /* Reading by delimiter needs a buffer; a reader without one gets it here, once, around what it has. */
 static void need_buffer(lua_State *L, struct awl_box *b, const char *op) {
@@ -56,8 +69,8 @@ static int w_poll_read_until(lua_State *L) {
   const char *op = "poll_read_until", *data = "";
   size_t dlen;
   bool line = lua_toboolean(L, 4);
-  if (awl_canceled(L, 1, AWL_READ)) return awl_fail(L, UV_ECANCELED);
-  struct awl_box *b = awl_check_reader(L, op, 1, 0, "self");
+  struct awl_box *b = check_open(L, op);
+  if (!b) return awl_fail(L, UV_ECANCELED);
   const char *delim = awl_check_string(L, op, 2, 1, "delimiter", &dlen);
   size_t max = awl_opt_size(L, op, 3, line ? 1 : 2, "max", 1024 * 1024, 1, SIZE_MAX / 2);
   if (dlen == 0) awl_arg_error(L, op, 1, "delimiter", "it is empty");
@@ -80,8 +93,8 @@ static int w_poll_read_until(lua_State *L) {
 /* poll_fill_buf(): what is buffered, after one read where that is nothing; consume(n) takes it. */
 static int w_poll_fill_buf(lua_State *L) {
   const char *op = "poll_fill_buf", *data = "";
-  if (awl_canceled(L, 1, AWL_READ)) return awl_fail(L, UV_ECANCELED);
-  struct awl_box *b = awl_check_reader(L, op, 1, 0, "self");
+  struct awl_box *b = check_open(L, op);
+  if (!b) return awl_fail(L, UV_ECANCELED);
   need_buffer(L, b, op);
   struct awl_poll p;
   awl_begin(L, &p, b, AWL_READ, op, false);

@@ -306,21 +306,25 @@ static int l_coop(lua_State *L) {
   return 1;
 }
 
-/* core.can_wait(): true, or false and why this coroutine cannot wait now. */
-static int l_can_wait(lua_State *L) {
+/* core.to_park(): the task of this coroutine, or nil and why it cannot wait now. */
+static int l_to_park(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
-  const char *why = NULL;
-  if (st->frame) why = "cannot wait inside with_waker or a poll function of a custom writer";
-  else if (awl_current_task(L, st) == NULL) why = "not in the context of a task";
-  else if (!lua_isyieldable(L)) why = "cannot wait here: across a C call such as table.sort, string.gsub or require";
-  lua_pushboolean(L, why == NULL);
-  lua_pushstring(L, why);
+  struct awl_wakeable *who = st->frame ? NULL : awl_current_task(L, st);
+  if (who && lua_isyieldable(L)) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, st->live_ref);
+    lua_rawgeti(L, -1, who->ref);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, st->frame ? "cannot wait inside with_waker or a poll function of a custom writer"
+                    : who     ? "cannot wait here: across a C call such as table.sort, string.gsub or require"
+                              : "not in the context of a task");
   return 2;
 }
 
 const luaL_Reg awl_task_functions[] = {
-    {"waker", l_waker}, {"task", l_task},         {"next_ready", l_next_ready},
-    {"coop", l_coop},   {"can_wait", l_can_wait}, {NULL, NULL},
+    {"waker", l_waker}, {"task", l_task},       {"next_ready", l_next_ready},
+    {"coop", l_coop},   {"to_park", l_to_park}, {NULL, NULL},
 };
 
 const luaL_Reg awl_task_methods[] = {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The polls of the write direction. None of them suspends: waiting is done in Lua (io.lua). */
+#include "core/dispatch.h"
 #include "lua/awl.h"
 
 #include <string.h>
 
-enum { MAX_BUFS = 1024 };
+enum { MAX_BUFS = 1024, MAX_STRINGS = 64 };
 
 static int push_count(lua_State *L, ssize_t n) {
   if (n >= 0) {
@@ -16,12 +17,20 @@ static int push_count(lua_State *L, ssize_t n) {
   return 1;
 }
 
+/* The box at 1 if it can be written to: a short way round awl_check_writer, which is for what cannot. NULL: the
+ * calling task waited on it, and it was closed. */
+static struct awl_box *check_open(lua_State *L, const char *op) {
+  struct awl_box *b = awl_to_box(L, 1);
+  if (b && b->w) return b;
+  return awl_canceled(L, 1, AWL_WRITE) ? NULL : awl_check_writer(L, op, 1, 0, "self");
+}
+
 static ssize_t write_bufs(lua_State *L, struct awl_box *b, const char *op, bool trying, const uv_buf_t *bufs,
                           unsigned n) {
   struct awl_wakeable *me = trying ? NULL : awl_begin_plain(L, b, AWL_WRITE);
   if (me) {
     ssize_t rc = aw_poll_write(b->w, &me->waker, bufs, n);
-    return awl_end_plain(b, rc) ? rc : awl_end_other(L, b, AWL_WRITE, me, rc);
+    return awl_end_plain(b, AWL_WRITE, rc) ? rc : awl_end_other(L, b, AWL_WRITE, me, rc);
   }
   struct awl_poll p;
   awl_begin(L, &p, b, AWL_WRITE, op, trying);
@@ -52,17 +61,29 @@ static uv_buf_t check_range(lua_State *L, const char *op) {
   return (uv_buf_t){.base = (char *)(uintptr_t)s, .len = len};
 }
 
+AW_RARE static int poll_write_closely(lua_State *L) {
+  struct awl_box *b = check_open(L, "poll_write");
+  if (!b) return awl_fail(L, UV_ECANCELED);
+  uv_buf_t buf = check_range(L, "poll_write");
+  return push_count(L, write_bufs(L, b, "poll_write", false, &buf, 1));
+}
+
+AW_RARE static int end_closely(lua_State *L, struct awl_box *b, struct awl_wakeable *me, ssize_t n) {
+  return push_count(L, awl_end_other(L, b, AWL_WRITE, me, n));
+}
+
+/* The common case of a task and a whole string costs few instructions: it runs for every 64 bytes written. */
 static int w_poll_write(lua_State *L) {
   struct awl_box *b = awl_to_box(L, 1);
   uv_buf_t buf;
-  if (b && b->w && lua_gettop(L) == 2 && (buf.base = (char *)(uintptr_t)lua_tolstring(L, 2, &buf.len))) {
-    /* The common case of a whole string, kept short. */
-  } else {
-    if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
-    b = awl_check_writer(L, "poll_write", 1, 0, "self");
-    buf = check_range(L, "poll_write");
-  }
-  return push_count(L, write_bufs(L, b, "poll_write", false, &buf, 1));
+  if (!b || !b->w || lua_gettop(L) != 2 || !(buf.base = (char *)(uintptr_t)lua_tolstring(L, 2, &buf.len)))
+    return poll_write_closely(L);
+  struct awl_wakeable *me = awl_begin_plain(L, b, AWL_WRITE);
+  if (!me) return poll_write_closely(L);
+  ssize_t n = aw_poll_write_one(b->w, &me->waker, &buf);
+  if (!awl_end_plain(b, AWL_WRITE, n)) return end_closely(L, b, me, n);
+  lua_pushinteger(L, (lua_Integer)n);
+  return 1;
 }
 
 static int w_try_write(lua_State *L) {
@@ -72,28 +93,27 @@ static int w_try_write(lua_State *L) {
   return n == AW_PENDING ? awl_fail(L, UV_EAGAIN) : push_count(L, n);
 }
 
+AW_RARE static void bad_element(lua_State *L, const char *op, int i) {
+  awl_arg_error(L, op, 1, "list", "element %d: string expected, got %s", i, luaL_typename(L, -1));
+}
+
 /* Gathers the strings of the list at 2 from byte skip on, leaving them on the stack: a custom writer below may change
- * the list. Stops at MAX_BUFS, which is a short write. *end: the list is exhausted. */
+ * the list. (A number is made a string there; the list keeps it.) Stops at MAX_BUFS, which is a short write. *end: the
+ * list is exhausted. */
 static unsigned gather_list(lua_State *L, const char *op, size_t skip, uv_buf_t *bufs, bool *end) {
   unsigned n = 0;
   if (!lua_istable(L, 2)) awl_type_error(L, op, 2, 1, "list", "table");
   for (int i = 1;; i++) {
-    if (i % 16 == 1) luaL_checkstack(L, 20, op);
+    if (i % 16 == 0) luaL_checkstack(L, 20, op); /* a C function starts with room for 20 */
+    size_t len, cut = 0;
     lua_rawgeti(L, 2, i);
-    *end = lua_isnil(L, -1);
-    if (*end || n == MAX_BUFS) break;
-    if (lua_type(L, -1) == LUA_TNUMBER) lua_tostring(L, -1); /* a copy on the stack: the list keeps its number */
-    if (lua_type(L, -1) != LUA_TSTRING)
-      awl_arg_error(L, op, 1, "list", "element %d: string expected, got %s", i, luaL_typename(L, -1));
-    size_t len;
     const char *s = lua_tolstring(L, -1, &len);
-    size_t cut = skip < len ? skip : len;
-    skip -= cut;
-    if (cut == len) {
-      lua_pop(L, 1);
-      continue;
-    }
-    bufs[n++] = (uv_buf_t){.base = (char *)(uintptr_t)s + cut, .len = len - cut};
+    *end = !s && lua_isnil(L, -1);
+    if (*end || n == MAX_BUFS) break;
+    if (!s) bad_element(L, op, i);
+    if (skip > 0) cut = skip < len ? skip : len, skip -= cut;
+    if (cut == len) lua_pop(L, 1);
+    else bufs[n++] = (uv_buf_t){.base = (char *)(uintptr_t)s + cut, .len = len - cut};
   }
   lua_pop(L, 1);
   if (skip > 0) awl_arg_error(L, op, 2, "skip", "beyond the bytes of the list");
@@ -104,24 +124,24 @@ static int w_poll_write_vectored(lua_State *L) {
   const char *op = "poll_write_vectored";
   uv_buf_t bufs[MAX_BUFS];
   bool end;
-  if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
-  struct awl_box *b = awl_check_writer(L, op, 1, 0, "self");
+  struct awl_box *b = check_open(L, op);
+  if (!b) return awl_fail(L, UV_ECANCELED);
   size_t skip = awl_opt_size(L, op, 3, 2, "skip", 0, 0, SIZE_MAX / 2);
   unsigned n = gather_list(L, op, skip, bufs, &end);
   return push_count(L, write_bufs(L, b, op, false, bufs, n));
 }
 
 static int w_poll_flush(lua_State *L) {
-  if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
-  struct awl_box *b = awl_check_writer(L, "poll_flush", 1, 0, "self");
+  struct awl_box *b = check_open(L, "poll_flush");
+  if (!b) return awl_fail(L, UV_ECANCELED);
   struct awl_poll p;
   awl_begin(L, &p, b, AWL_WRITE, "poll_flush", false);
   return awl_status(L, (int)awl_end(L, &p, p.early ? p.early : aw_poll_flush(b->w, p.waker)));
 }
 
 static int w_poll_shutdown(lua_State *L) {
-  if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
-  struct awl_box *b = awl_check_writer(L, "poll_shutdown", 1, 0, "self");
+  struct awl_box *b = check_open(L, "poll_shutdown");
+  if (!b) return awl_fail(L, UV_ECANCELED);
   struct awl_poll p;
   awl_begin(L, &p, b, AWL_WRITE, "poll_shutdown", false);
   return awl_status(L, (int)awl_end(L, &p, p.early ? p.early : aw_poll_shutdown(b->w, p.waker)));
@@ -159,25 +179,20 @@ static ssize_t write_on(lua_State *L, struct awl_box *b, const char *op, uv_buf_
   return 0;
 }
 
-/* write_all_step(w, done, s, ...): the strings from byte done on. */
-static int w_write_all_step(lua_State *L) {
+/* Writes the strings from index first on, of which done bytes are accepted already. */
+static int write_strings(lua_State *L, struct awl_box *b, int first, size_t done) {
   const char *op = "write_all";
   int top = lua_gettop(L);
-  size_t done = (size_t)lua_tointeger(L, 2), skip = done;
-  uv_buf_t bufs[64];
-  struct awl_box *b = awl_to_box(L, 1);
-  if (b == NULL || b->w == NULL) {
-    if (awl_canceled(L, 1, AWL_WRITE)) return push_step(L, done, UV_ECANCELED);
-    b = awl_check_writer(L, op, 1, 0, "self");
-  }
-  if (top < 3) awl_type_error(L, op, 3, 1, "s", "string");
-  if (top > 66 && done == 0) /* more than fit at once: none is written before all are checked */
-    for (int i = 3; i <= top; i++) awl_check_string(L, op, i, i - 2, "s", NULL);
-  for (int i = 3; i <= top;) {
+  size_t skip = done;
+  uv_buf_t bufs[MAX_STRINGS];
+  if (top < first) awl_type_error(L, op, first, 1, "s", "string");
+  if (top - first >= MAX_STRINGS && done == 0) /* more than fit at once: none is written before all are checked */
+    for (int i = first; i <= top; i++) awl_check_string(L, op, i, i - first + 1, "s", NULL);
+  for (int i = first; i <= top;) {
     unsigned n = 0;
-    for (; i <= top && n < 64; i++) {
+    for (; i <= top && n < MAX_STRINGS; i++) {
       size_t len;
-      const char *s = awl_check_string(L, op, i, i - 2, "s", &len);
+      const char *s = awl_check_string(L, op, i, i - first + 1, "s", &len);
       size_t cut = skip < len ? skip : len;
       skip -= cut;
       if (cut < len) bufs[n++] = (uv_buf_t){.base = (char *)(uintptr_t)s + cut, .len = len - cut};
@@ -189,12 +204,46 @@ static int w_write_all_step(lua_State *L) {
   return 1;
 }
 
+/* write_all_step(w, done, s, ...): the strings from byte done on. */
+static int w_write_all_step(lua_State *L) {
+  size_t done = (size_t)lua_tointeger(L, 2);
+  struct awl_box *b = check_open(L, "write_all");
+  return b ? write_strings(L, b, 3, done) : push_step(L, done, UV_ECANCELED);
+}
+
+AW_RARE static int write_all_closely(lua_State *L) {
+  struct awl_box *b = check_open(L, "write_all");
+  return b ? write_strings(L, b, 2, 0) : push_step(L, 0, UV_ECANCELED);
+}
+
+/* One string was not accepted whole at once. */
+AW_RARE static int write_all_rest(lua_State *L, struct awl_box *b, struct awl_wakeable *me, ssize_t n) {
+  if (!awl_end_plain(b, AWL_WRITE, n)) n = awl_end_other(L, b, AWL_WRITE, me, n);
+  if (n > 0 && !b->closed) return write_strings(L, b, 2, (size_t)n);
+  return push_step(L, n > 0 ? (size_t)n : 0, n == 0 ? AW_EWRITEZERO : n > 0 ? UV_ECANCELED : n);
+}
+
+/* write_all_first(w, s, ...): the first step, short where one string goes into a buffer. */
+static int w_write_all_first(lua_State *L) {
+  struct awl_box *b = awl_to_box(L, 1);
+  uv_buf_t buf;
+  if (!b || !b->w || lua_gettop(L) != 2) return write_all_closely(L);
+  buf.base = (char *)(uintptr_t)lua_tolstring(L, 2, &buf.len);
+  if (!buf.base || buf.len == 0) return write_all_closely(L);
+  struct awl_wakeable *me = awl_begin_plain(L, b, AWL_WRITE);
+  if (!me) return write_all_closely(L);
+  ssize_t n = aw_poll_write_one(b->w, &me->waker, &buf);
+  if (n != (ssize_t)buf.len || !awl_end_plain(b, AWL_WRITE, n)) return write_all_rest(L, b, me, n);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* write_all_vectored_step(w, list, done) */
 static int w_write_all_vectored_step(lua_State *L) {
   const char *op = "write_all_vectored";
   size_t done = (size_t)lua_tointeger(L, 3);
-  if (awl_canceled(L, 1, AWL_WRITE)) return push_step(L, done, UV_ECANCELED);
-  struct awl_box *b = awl_check_writer(L, op, 1, 0, "self");
+  struct awl_box *b = check_open(L, op);
+  if (!b) return push_step(L, done, UV_ECANCELED);
   uv_buf_t bufs[MAX_BUFS];
   for (bool end = false; !end;) {
     unsigned n = gather_list(L, op, done, bufs, &end);
@@ -216,8 +265,8 @@ static aw_writer *check_cursor(lua_State *L, const char *op) {
 
 /* poll_write_buf(cursor): one attempt with what the cursor has left; advances it by what was taken (A5). */
 static int w_poll_write_buf(lua_State *L) {
-  if (awl_canceled(L, 1, AWL_WRITE)) return awl_fail(L, UV_ECANCELED);
-  struct awl_box *b = awl_check_writer(L, "poll_write_buf", 1, 0, "self");
+  struct awl_box *b = check_open(L, "poll_write_buf");
+  if (!b) return awl_fail(L, UV_ECANCELED);
   aw_writer *cursor = check_cursor(L, "poll_write_buf");
   if (cursor == b->w) awl_arg_error(L, "poll_write_buf", 1, "cursor", "a cursor cannot be written into itself");
   uv_buf_t chunk = aw_cursor_chunk(cursor);
@@ -235,6 +284,7 @@ const luaL_Reg awl_write_methods[] = {
     {"poll_shutdown", w_poll_shutdown},
     {"is_write_vectored", w_is_write_vectored},
     {"try_write", w_try_write},
+    {"write_all_first", w_write_all_first},
     {"write_all_step", w_write_all_step},
     {"write_all_vectored_step", w_write_all_vectored_step},
     {NULL, NULL},

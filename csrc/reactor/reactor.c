@@ -5,10 +5,19 @@
 #include "reactor/fd.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-int aw_reactor_usable(const aw_reactor *reactor) { return reactor->pid == getpid() ? 0 : UV_EPERM; }
+/* How often this process and its forebears have forked. Every turn asks whether the reactor is this process's own, and
+ * getpid is a system call. Static because a fork is the process's, not a reactor's. */
+static unsigned forks;
+
+static void on_fork(void) { forks++; }
+
+static void count_forks(void) { pthread_atfork(NULL, NULL, on_fork); }
+
+int aw_reactor_usable(const aw_reactor *reactor) { return reactor->forks == forks ? 0 : UV_EPERM; }
 
 /* A private loop without requests in flight has nothing but descriptors and timers: both are served here directly,
  * which spares the system calls of a loop around them (a fifth of a one-byte round trip on one processor). */
@@ -92,10 +101,10 @@ void aw_reactor_sweep(aw_reactor *reactor) {
 /* May the handles be closed? A forked child shares the parent's epoll sets, so that closing them would reach into the
  * parent's. A private loop on which nothing else is gets a set of its own first; the host's is the host's to fork. */
 static bool may_close(aw_reactor *reactor) {
-  if (reactor->pid == getpid()) return true;
+  if (reactor->forks == forks) return true;
   bool alone = reactor->loop == &reactor->own && !reactor->lent && reactor->requests == 0;
   if (!alone || uv_loop_fork(&reactor->own) < 0) return false;
-  reactor->pid = getpid();
+  reactor->forks = forks;
   return true;
 }
 
@@ -133,6 +142,8 @@ static void occupy_standard_streams(void) {
 }
 
 int aw_reactor_new(aw_reactor **out, uv_loop_t *loop) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, count_forks);
   struct aw_reactor *self = calloc(1, sizeof *self);
   if (self == NULL) return UV_ENOMEM;
   int rc = UV_ENOMEM;
@@ -142,7 +153,7 @@ int aw_reactor_new(aw_reactor **out, uv_loop_t *loop) {
   rc = loop ? 0 : uv_loop_init(&self->own);
   if (rc < 0) goto fail;
   self->loop = loop ? loop : &self->own;
-  self->pid = getpid();
+  self->forks = forks;
   rc = aw_ready_open(self); /* now: when it is needed there may be no descriptor left for it */
   if (rc < 0 && loop == NULL) uv_loop_close(&self->own);
   if (rc < 0) goto fail;

@@ -16,14 +16,14 @@ struct aw_reactor {
   bool hosted;              /* a host turns the loop and watches backend_fd: everything goes through libuv */
   uv_async_t *poke;         /* hosted: makes backend_fd readable; keeps the loop alive, so that a turn always polls */
   struct aw_bridge *bridge; /* hosted: what wakes the host instead of poke */
-  pid_t pid;
-  struct aw_ready *ready; /* of ready_epoll.c */
-  struct aw_fd *fds;      /* every descriptor that ever had to wait */
-  size_t parked;          /* directions of fds with a waker */
-  size_t requests;        /* look-ups in flight */
-  bool lent;              /* handles that are not ours may be on the loop */
-  bool closed;            /* freed but for the requests in flight, on a loop of the host */
-  aw_timer **heap;        /* binary heap by due time */
+  unsigned forks;           /* when it was made: in a forked child it cannot be used */
+  struct aw_ready *ready;   /* of ready_epoll.c */
+  struct aw_fd *fds;        /* every descriptor that ever had to wait */
+  size_t parked;            /* directions of fds with a waker */
+  size_t requests;          /* look-ups in flight */
+  bool lent;                /* handles that are not ours may be on the loop */
+  bool closed;              /* freed but for the requests in flight, on a loop of the host */
+  aw_timer **heap;          /* binary heap by due time */
   size_t timers, heap_size;
   uint64_t made; /* timers ever: those due at the same time wake in the order in which they were made */
   bool paused;   /* of clock.c: the time is clock; else it is the real one and shift */

@@ -2,13 +2,18 @@
 /* buf_writer: collects small writes in front of another writer, as tokio's BufWriter (B1-B7, F5, V6). A wrapper. */
 #include "core/buffered.h"
 
+#include <string.h>
+
+/* One buffer that fits is the common case, and short: it runs for every small write. */
 static ssize_t poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs) {
   struct aw_buffered *self = (struct aw_buffered *)w;
-  if (nbufs == 1 && bufs->len < self->capacity - self->len) {
-    aw_buffered_append(self, bufs->base, bufs->len);
-    return (ssize_t)bufs->len;
-  }
-  return aw_buffered_write(self, waker, bufs, nbufs);
+  size_t n = bufs->len, at = self->len;
+  if (nbufs != 1 || n > self->capacity - at || n == 0 || n == self->capacity)
+    return aw_buffered_write(self, waker, bufs, nbufs);
+  self->len = at + n;
+  self->w.buffered += n;
+  memcpy(self->buf + at, bufs->base, n);
+  return (ssize_t)n;
 }
 
 static const aw_writer_type type = {

@@ -1153,7 +1153,7 @@ function Channel:close() end
 ---@field task fun(co: thread, task: table): asyncwrite.core.Handle makes a task of a coroutine
 ---@field next_ready fun(): table? the next task to resume, with a fresh budget
 ---@field coop fun(): boolean false: the budget is spent, the task is woken again and must park (W12)
----@field can_wait fun(): boolean, string? false and why the calling coroutine cannot wait now
+---@field to_park fun(): table?, string? the task of the calling coroutine, or nil and why it cannot wait now
 ---@field turn fun(wait: boolean) lets the loop run its callbacks; with wait it waits for the first
 ---@field pending fun(): integer, integer, boolean ready tasks; waits the loop can end; is a turn wanted first?
 ---@field backend_fd fun(): integer readable when the loop has something to do, for hosts

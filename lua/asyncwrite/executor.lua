@@ -9,7 +9,7 @@ local create, resume, status, running, yield =
   coroutine.create, coroutine.resume, coroutine.status, coroutine.running, coroutine.yield
 local close_coroutine = coroutine.close -- Lua 5.4
 local unpack = table.unpack or unpack
-local next_ready, pending, can_wait = core.next_ready, core.pending, core.can_wait
+local next_ready, pending, to_park = core.next_ready, core.pending, core.to_park
 
 local M = {}
 local Task = {}
@@ -140,17 +140,26 @@ function M.ended(task, ok, ...)
 end
 
 local function after(task, ok, ...)
-  if status(task.co) == "suspended" then
-    if task.cancelling then return drop(task) end
+  if (...) ~= PARK then
+    if status(task.co) ~= "suspended" then return M.ended(task, ok, ...) end
     -- A bare coroutine.yield is taken as yield(): nothing else would ever wake the task.
-    if ... ~= PARK then task.handle:wake() end
-    return
+    task.handle:wake()
   end
-  M.ended(task, ok, ...)
+  if task.cancelling then drop(task) end
 end
 
-local function step(task, ...) return after(task, resume(task.co, ...)) end
-M.step = step
+--- Resumes the task's coroutine.
+function M.step(task, ...)
+  task.started = true
+  after(task, resume(task.co, ...))
+end
+
+local function first_step(task)
+  local args = task.args
+  task.args = nil
+  if args then return M.step(task, unpack(args, 1, args.n)) end
+  M.step(task)
+end
 
 local function unwound(ok, err)
   if not ok and err ~= CANCELLED then warn("error while a task was cancelled: " .. tostring(err)) end
@@ -272,9 +281,8 @@ function M.start_now(parent, task, f, ...)
   if host.start then
     start_thread(false, task, f, ...)
   else
-    task.started = true
     task.handle:enter()
-    step(task, ...)
+    M.step(task, ...)
   end
   parent.handle:enter()
 end
@@ -282,11 +290,12 @@ end
 --- Suspends the calling task until it is woken. op and on name the wait in reports; accepted is what timeout tells.
 --- A wake is a hint: the caller polls again.
 function M.park(op, on, accepted)
-  local task = current()
-  if not task then core.raise(op, "not in the context of a task") end
-  if task.done then error(CANCELLED, 0) end
-  local ok, why = can_wait()
-  if not ok then core.raise(op, why) end
+  local task, why = to_park()
+  if not task then
+    task = current()
+    if task and task.done then error(CANCELLED, 0) end
+    core.raise(op, why)
+  end
   task.op, task.on, task.accepted = op, on, accepted
   if host.park then
     if task.cancelling then drop(task) error(CANCELLED, 0) end
@@ -316,21 +325,18 @@ end
 
 --- Lets the tasks that are ready go on, and then some that these made ready. Hosts call it after each turn of the loop.
 function M.run_ready()
-  local ready = pending()
+  local ready, resume_thread = pending(), host.resume
   for _ = 1, ready > BATCH and ready or BATCH do
     local task = next_ready()
     if not task then break end
-    local args = task.args
-    task.started = task.started or not host.resume
-    if host.resume then
-      host.resume(task)
+    if resume_thread then
+      resume_thread(task)
     elseif task.by_hand then -- a test resumes it
       task:by_hand()
-    elseif args then
-      task.args = nil
-      step(task, unpack(args, 1, args.n))
+    elseif task.started then
+      after(task, resume(task.co))
     else
-      step(task)
+      first_step(task)
     end
   end
   if #failures > 0 then report_failures() end

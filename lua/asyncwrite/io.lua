@@ -11,8 +11,9 @@ local poll_write, poll_write_vectored, poll_write_buf =
   methods.poll_write, methods.poll_write_vectored, methods.poll_write_buf
 local poll_flush, poll_shutdown, poll_read = methods.poll_flush, methods.poll_shutdown, methods.poll_read
 local poll_read_until, poll_fill_buf = methods.poll_read_until, methods.poll_fill_buf
-local write_all_step, write_all_vectored_step = methods.write_all_step, methods.write_all_vectored_step
-methods.write_all_step, methods.write_all_vectored_step = nil, nil
+local write_all_first, write_all_step, write_all_vectored_step =
+  methods.write_all_first, methods.write_all_step, methods.write_all_vectored_step
+methods.write_all_first, methods.write_all_step, methods.write_all_vectored_step = nil, nil, nil
 
 local M = {}
 
@@ -60,7 +61,7 @@ end
 
 --- Writes all strings. true, or nil, message, code, and how many bytes were accepted (A1, A2).
 function methods.write_all(w, ...)
-  local done, why, code = write_all_step(w, 0, ...)
+  local done, why, code = write_all_first(w, ...)
   if done == true then return true end
   -- No tail calls in methods: their frames tell errors and reports what was called.
   done, why, code, w = write_on("write_all", w, done, why, code, ...)
@@ -104,7 +105,7 @@ function methods.writef(w, format, ...)
   end
   local fine, s = pcall(string.format, format, ...)
   if not fine then core.raise("writef", s) end
-  local done, why, code = write_all_step(w, 0, s)
+  local done, why, code = write_all_first(w, s)
   if done == true then return true end
   done, why, code, w = write_on("writef", w, done, why, code, s)
   if done then return true end
@@ -258,7 +259,7 @@ for _, kind in ipairs { "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "u
     local write_name, read_name = "write_" .. format, "read_" .. format
     methods[write_name] = function(w, value, low)
       local s = core.encode(format, value, low)
-      local done, why, code = write_all_step(w, 0, s)
+      local done, why, code = write_all_first(w, s)
       if done == true then return true end
       done, why, code, w = write_on(write_name, w, done, why, code, s)
       if done then return true end

@@ -144,7 +144,7 @@ end
 function T.test_what_a_timer_or_a_socket_can_wake_is_not_stuck()
   aw.run(function()
     local near, far = aw.unix.pair()
-    local deadline = aw.duplex(1)
+    local deadline, peer = aw.duplex(1)
     aw.spawn(function()
       aw.sleep(0.01)
       far:write_all("x")
@@ -152,6 +152,7 @@ function T.test_what_a_timer_or_a_socket_can_wake_is_not_stuck()
     lu.assertEquals(near:read(), "x")
     deadline:set_deadline(0.01)
     check.fails("ETIMEDOUT", deadline:read())
+    peer:close() -- until here it must not be collected
   end)
 end
 
