@@ -173,6 +173,30 @@ AW_API int aw_simplex_new(aw_stream *out, size_t capacity);
 AW_API int aw_buf_writer_new(aw_writer **out, aw_writer *inner, size_t capacity);  /* B1-B7 */
 AW_API int aw_line_writer_new(aw_writer **out, aw_writer *inner, size_t capacity); /* B8-B10 */
 
+/* Shows every byte that inner accepted, or gave, slice by slice, right after it did (M9). fn may not free the wrapper.
+ */
+typedef struct aw_inspector {
+  void (*fn)(void *data, const char *base, size_t len); /* len >= 1 */
+  void (*release)(void *data);                          /* called once, with the wrapper's destroy; may be NULL */
+  void *data;
+} aw_inspector;
+AW_API int aw_inspect_new(aw_writer **out, aw_writer *inner, aw_inspector see);
+AW_API int aw_inspect_reader_new(aw_reader **out, aw_reader *inner, aw_inspector see);
+
+/* At most n bytes; then writes return 0 (P4), reads the end of file. */
+AW_API int aw_limit_new(aw_writer **out, aw_writer *inner, uint64_t n);
+AW_API int aw_take_new(aw_reader **out, aw_reader *inner, uint64_t n);
+AW_API uint64_t *aw_limit_left(const aw_writer *w); /* of the outermost limit in a chain, to be read or set; or NULL */
+AW_API uint64_t *aw_take_left(const aw_reader *r);
+
+/* A digest of what inner accepted, or gave: "crc32", "crc32c", "adler32", "sha256"; others are UV_EINVAL. value: that
+ * of the outermost one in a chain, big-endian; more may follow. Returns its length, 0 when there is none. */
+enum { AW_CHECKSUM_MAX = 32 };
+AW_API int aw_checksum_new(aw_writer **out, aw_writer *inner, const char *algorithm);
+AW_API int aw_checksum_reader_new(aw_reader **out, aw_reader *inner, const char *algorithm);
+AW_API size_t aw_checksum_value(const aw_writer *w, uint8_t out[AW_CHECKSUM_MAX]);
+AW_API size_t aw_checksum_reader_value(const aw_reader *r, uint8_t out[AW_CHECKSUM_MAX]);
+
 AW_API int aw_buf_reader_new(aw_reader **out, aw_reader *inner, size_t capacity);
 /* Ready(n): *data holds n buffered bytes (0 is end of file) until the next call; consume takes them. */
 AW_API ssize_t aw_buf_reader_poll_fill(aw_reader *r, aw_waker *waker, const char **data);

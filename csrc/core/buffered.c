@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A writer that holds bytes back in front of another. */
 #include "core/buffered.h"
+#include "core/chain.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +20,6 @@ int aw_buffered_drain(struct aw_buffered *self, aw_waker *waker) {
   return 0;
 }
 
-static size_t total(const uv_buf_t *bufs, unsigned nbufs) {
-  size_t sum = 0;
-  for (unsigned i = 0; i < nbufs; i++) sum = bufs[i].len > SIZE_MAX - sum ? SIZE_MAX : sum + bufs[i].len;
-  return sum;
-}
-
 /* How many leading buffers fit into what is free, for an inner that takes one buffer at a time (V6). */
 static unsigned fitting(const struct aw_buffered *self, const uv_buf_t *bufs, unsigned nbufs) {
   size_t room = self->capacity - self->len;
@@ -35,7 +30,7 @@ static unsigned fitting(const struct aw_buffered *self, const uv_buf_t *bufs, un
 
 ssize_t aw_buffered_write(struct aw_buffered *self, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs) {
   bool whole = nbufs == 1 || aw_is_write_vectored(self->w.inner);
-  size_t need = whole ? total(bufs, nbufs) : bufs[0].len;
+  size_t need = whole ? aw_bufs_total(bufs, nbufs) : bufs[0].len;
   if (need > self->capacity - self->len) {
     int rc = aw_buffered_drain(self, waker);
     if (rc < 0) return rc;
@@ -43,7 +38,7 @@ ssize_t aw_buffered_write(struct aw_buffered *self, aw_waker *waker, const uv_bu
   if (need >= self->capacity) return aw_poll_write(self->w.inner, waker, bufs, whole ? nbufs : 1);
   if (!whole) nbufs = fitting(self, bufs, nbufs);
   for (unsigned i = 0; i < nbufs; i++) aw_buffered_append(self, bufs[i].base, bufs[i].len);
-  return (ssize_t)total(bufs, nbufs);
+  return (ssize_t)aw_bufs_total(bufs, nbufs);
 }
 
 int aw_buffered_poll_flush(aw_writer *w, aw_waker *waker) {

@@ -65,7 +65,7 @@ struct awl_state {
   int said_ref;  /* {message, code} of the last failure of a custom writer, with its number */
   ssize_t said_code;
   int methods_ref, tasks_ref, live_ref, sources_ref;
-  int custom_ref, handler_ref;
+  int custom_ref, callback_ref, handler_ref;
   int customs_ref, dying_ref; /* custom -> methods: weakly; of the box that is being finalised */
   int meta_box_ref, meta_waker_ref, meta_timer_ref, meta_task_ref, meta_copy_ref, meta_resolve_ref, meta_bridge_ref;
   char *scratch;
@@ -161,6 +161,16 @@ struct awl_box *awl_push_wrapper(lua_State *L); /* an empty box, which keeps ali
 /* Raises rc, or moves the box at 1 into made: the halves that are not in s come along as they are. Returns 1. */
 int awl_finish_wrapper(lua_State *L, const char *op, struct awl_box *made, int rc, aw_stream s);
 
+/* callback.c: functions of Lua that a writer in C calls while it is polled. Errors in one are kept, and raised at the
+ * box that was polled. In one nothing can wait, and polls register nothing. */
+struct awl_callback;
+struct awl_callback *awl_callback_new(lua_State *L, const char *op,
+                                      int f); /* for the box on top, which keeps f; raises */
+void awl_callback_free(void *callback);
+/* push(L, data) pushes the arguments, at most 8, and returns their number; it may raise. */
+void awl_callback_run(struct awl_callback *self, int (*push)(lua_State *L, const void *data), const void *data);
+int awl_callback_body(lua_State *L);
+
 /* poll.c: every poll of a box goes between begin and end */
 struct awl_poll {
   struct awl_box *box;
@@ -211,6 +221,7 @@ extern const luaL_Reg awl_write_methods[], awl_read_methods[], awl_memory_functi
     awl_resolve_functions[], awl_resolve_methods[], awl_copy_functions[], awl_copy_methods[], awl_timer_functions[],
     awl_timer_methods[], awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[], awl_bridge_functions[],
     awl_bridge_methods[], awl_testing_functions[];
+extern const luaL_Reg awl_wrapper_functions[], awl_wrapper_methods[];
 
 int awl_custom_call(lua_State *L); /* the protected body of a custom poll */
 int awl_error_handler(lua_State *L);

@@ -112,14 +112,24 @@ static int l_unsplit(lua_State *L) {
   return 1;
 }
 
-/* What a callback of the wrapper that goes was anchored by. */
-static void drop_anchor(lua_State *L, const void *key) {
-  if (!awl_to_box(L, 1)->anchored) return;
+/* Callbacks that went with their wrapper are anchored no longer. */
+static void drop_anchors(lua_State *L) {
+  struct awl_box *b = awl_to_box(L, 1);
+  if (!b->anchored) return;
   lua_getiuservalue(L, 1, 1);
-  lua_pushlightuserdata(L, (void *)(uintptr_t)key);
-  lua_pushnil(L);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, b->st->customs_ref);
+  for (lua_pushnil(L); lua_next(L, -3);) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    bool gone = lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (!gone) continue;
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 2);
 }
 
 /* Do both halves end in wrappers of one kind, such as a deadline for both? They go together. */
@@ -151,10 +161,11 @@ static int w_into_parts(lua_State *L) {
   lua_pushlstring(L, data, len);
   awl_fill_box(made, (aw_stream){.w = w ? w->inner : b->w, .r = r ? r->inner : b->r});
   awl_move_out(b);
-  if (w) drop_anchor(L, w), w->inner = NULL;
-  if (r) drop_anchor(L, r), r->inner = NULL;
+  if (w) w->inner = NULL;
+  if (r) r->inner = NULL;
   aw_writer_free(w);
   aw_reader_free(r);
+  drop_anchors(L);
   return 2;
 }
 

@@ -169,6 +169,44 @@ function aw.line_writer(w, capacity) end
 ---@return asyncwrite.BufReader reader
 function aw.buf_reader(r, capacity) end
 
+--- Calls f with every string that w has accepted: exactly those bytes, in order, at most once per string given (M9). f
+--- may not wait; in it polls register nothing. An error in f is raised by the operation that wrote; the bytes are accepted.
+---@param w asyncwrite.Writer moved into the result
+---@param f fun(s: string)
+---@return asyncwrite.Wrapper writer
+function aw.inspect(w, f) end
+
+--- Calls f with every string that r gave, as inspect does.
+---@param r asyncwrite.Reader moved into the result
+---@param f fun(s: string)
+---@return asyncwrite.Wrapper reader
+function aw.inspect_reader(r, f) end
+
+--- At most n bytes go on to w; then writes accept 0, which write_all and copy make EWRITEZERO (P4). Flush and shutdown
+--- still go through.
+---@param w asyncwrite.Writer moved into the result
+---@param n integer bytes, 0 to 2^53-1
+---@return asyncwrite.Limited writer
+function aw.limit(w, n) end
+
+--- At most n bytes of r; then the end of file, and r is not asked any more. As tokio's take.
+---@param r asyncwrite.Reader moved into the result
+---@param n integer bytes, 0 to 2^53-1
+---@return asyncwrite.Limited reader
+function aw.take(r, n) end
+
+--- A digest of all that w has accepted; see Checksum:digest.
+---@param w asyncwrite.Writer moved into the result
+---@param algorithm string "crc32", "crc32c", "adler32" or "sha256"
+---@return asyncwrite.Checksum writer
+function aw.checksum(w, algorithm) end
+
+--- A digest of all that r gave.
+---@param r asyncwrite.Reader moved into the result
+---@param algorithm string "crc32", "crc32c", "adler32" or "sha256"
+---@return asyncwrite.Checksum reader
+function aw.checksum_reader(r, algorithm) end
+
 --- One stream of a reader and a writer (M7). Their other halves, if any, are closed.
 ---@param r asyncwrite.Reader moved into the result
 ---@param w asyncwrite.Writer moved into the result
@@ -980,13 +1018,32 @@ function Cursor:chunk() end
 ---@param n integer 0 to remaining()
 function Cursor:advance(n) end
 
---- Methods of what it wraps show through: a read half, the descriptor, the contents of a memory.
----@class asyncwrite.BufWriter: asyncwrite.Duplex, asyncwrite.Descriptor, asyncwrite.Memory
-local BufWriter = {}
+--- Methods of what it wraps show through: the other half, the descriptor, the contents of a memory.
+---@class asyncwrite.Wrapper: asyncwrite.Duplex, asyncwrite.Descriptor, asyncwrite.Memory
 
---- Methods of what it wraps show through: a write half, the descriptor.
----@class asyncwrite.BufReader: asyncwrite.Duplex, asyncwrite.Descriptor
-local BufReader = {}
+---@class asyncwrite.BufWriter: asyncwrite.Wrapper
+
+---@class asyncwrite.BufReader: asyncwrite.Wrapper
+
+--- Has limit or take in its chain. Where it has both, these are about limit.
+---@class asyncwrite.Limited: asyncwrite.Wrapper
+local Limited = {}
+
+---@return integer n bytes that may still go through the outermost limit
+function Limited:limit() end
+
+--- From now on.
+---@param n integer bytes, 0 to 2^53-1
+function Limited:set_limit(n) end
+
+--- Has checksum or checksum_reader in its chain. Where it has both, this is about checksum.
+---@class asyncwrite.Checksum: asyncwrite.Wrapper
+local Checksum = {}
+
+--- The digest of the bytes until now, by the outermost checksum; more may follow.
+---@param raw? boolean as bytes, big-endian; default: in hexadecimal
+---@return string digest
+function Checksum:digest(raw) end
 
 ---@class asyncwrite.Listener: asyncwrite.Descriptor
 local Listener = {}

@@ -234,6 +234,13 @@ exact(M, "B7", "join_hands_all_on", passing("join(simplex, simplex)", "join(pipe
   delegated(function(w) return w end))
 exact(M, "B7", "buf_reader_hands_all_on", passing("buf_reader | duplex", "buf_reader | tcp",
   "buf_reader | buf_writer > unix"), delegated(aw.buf_reader))
+local function nothing() end
+local function over(name)
+  return { function(kind) return kind.name:find("^" .. name .. " >") == nil and "another type" or nil end }
+end
+exact(M, "B7", "inspect_hands_all_on", over("inspect"), delegated(function(w) return aw.inspect(w, nothing) end))
+exact(M, "B7", "limit_hands_all_on", over("limit"), delegated(function(w) return aw.limit(w, 100) end))
+exact(M, "B7", "checksum_hands_all_on", over("checksum"), delegated(function(w) return aw.checksum(w, "crc32") end))
 exact(M, "B7", "split_hands_all_on", passing("split(duplex)", "split(tcp)", "split(buf_writer > tcp)"),
   delegated(function(w) return (select(2, aw.split(w))) end))
 exact(M, "B7", "unsplit_hands_all_on", passing("unsplit(unix)"),

@@ -14,7 +14,7 @@ return {
   { "W12" }, { "W13" }, { "W14" },
   { "B1" }, { "B2" }, { "B3" }, { "B4" }, { "B5" }, { "B6" }, { "B7" }, { "B8" }, { "B9" }, { "B10" },
   { "M1" }, { "M2" }, { "M3" }, { "M4" }, { "M5" }, { "M6" }, { "M7" }, { "M8" },
-  { "M9", "inspect does not exist yet" }, { "M10", "there is no SinkWriter" }, { "M11", "there is no FramedWrite" },
+  { "M9" }, { "M10", "there is no SinkWriter" }, { "M11", "there is no FramedWrite" },
   { "D1", FILE }, { "D2", FILE }, { "D3", FILE }, { "D4", FILE }, { "D5", FILE }, { "D6", FILE },
   { "X", "the scripted mock does not exist yet" },
   { "U1", NO_UV_WRITE }, { "U2" }, { "U3", "a cancelled write over sockets is A3" }, { "U4" }, { "U5", NO_UV_WRITE },

@@ -146,6 +146,28 @@ wrapped("line_writer", { "memory", "cursor(fixed)", "duplex", "tcp", "pipe", "cu
   "chaos(vectored)", "buf_writer > chaos(vectored)" }, { buffer = BUFFER },
   function(t) t.w = aw.line_writer(t.w, BUFFER) end)
 
+-- What changes nothing of what goes through. In memory V7 would make it look at 4 GiB, so sinks are left out.
+local transparent = { "memory", "cursor(fixed)", "duplex", "tcp", "pipe(socket)", "custom", "custom(vectored)", "lua_pipe",
+  "chaos", "chaos(vectored)", "buf_writer > chaos" }
+
+-- Everything that was accepted has been seen, and nothing else.
+wrapped("inspect", transparent, {}, function(t)
+  local seen = {}
+  t.w = aw.inspect(t.w, function(s)
+    assert(type(s) == "string" and #s > 0)
+    seen[#seen + 1] = s
+  end)
+  t.seen = function() return table.concat(seen) end
+end)
+
+wrapped("limit", transparent, {}, function(t) t.w = aw.limit(t.w, 2 ^ 40) end)
+
+wrapped("checksum", transparent, {}, function(t) t.w = aw.checksum(t.w, "crc32c") end)
+
+over("buf_writer > inspect > duplex", "inspect > duplex", { buffer = BUFFER, vectored = true }, function(t)
+  t.w = aw.buf_writer(t.w, BUFFER)
+end)
+
 local function read_ahead(t) t.w = aw.buf_reader(t.w, BUFFER) end
 over("buf_reader | duplex", "duplex", {}, read_ahead)
 over("buf_reader | tcp", "tcp", {}, read_ahead)

@@ -40,6 +40,17 @@ local wrappers = {
     return ("line_writer(%d)"):format(capacity)
   end,
   function(t)
+    local seen = {}
+    t.w = aw.inspect(t.w, function(part) seen[#seen + 1] = part end)
+    t.inspected = t.inspected or {}
+    table.insert(t.inspected, function() return table.concat(seen) end)
+    return "inspect"
+  end,
+  function(t)
+    t.w = aw.checksum(aw.limit(t.w, 2 ^ 50), "adler32")
+    return "checksum > limit"
+  end,
+  function(t)
     local r, back = aw.simplex(10)
     t.keep_back = back
     t.w = aw.join(r, t.w)
@@ -189,6 +200,7 @@ local function body(t)
   end, "a shutdown without an error")
   t:await_eof()
   check.equal(t:arrived(), t:booked(), "what arrived")
+  for _, seen in ipairs(t.inspected or {}) do check.equal(seen(), t:booked(), "what inspect has seen") end
 end
 
 local function run_stack(number)

@@ -62,6 +62,22 @@ local STEPS = [[
       local inner, held = w:into_parts()
       assert(keep(inner):contents() == "a line\n" and held == "and")
     end,
+    inspect = function(keep)
+      local seen = {}
+      local w = keep(aw.inspect(keep(aw.memory()), function(s) seen[#seen + 1] = s end))
+      check(w:write_all("seen"))
+      local r = keep(aw.inspect_reader(keep(aw.cursor("twice")), function(s) seen[#seen + 1] = s end))
+      check(r:read())
+      assert(table.concat(seen, " ") == "seen twice")
+      keep((w:into_parts()))
+    end,
+    limit = function(keep)
+      local w = keep(aw.checksum(keep(aw.limit(keep(aw.memory()), 5)), "sha256"))
+      check(w:write("abcdefg"))
+      assert(w:limit() == 0 and #w:digest() == 64)
+      local r = keep(aw.checksum_reader(keep(aw.take(keep(aw.cursor("abcdefg")), 5)), "crc32"))
+      assert(check(r:read_to_end()) == "abcde" and #r:digest() == 8)
+    end,
     buf_reader = function(keep)
       local r = keep(aw.buf_reader(keep(aw.cursor("one\ntwo\n")), 2))
       assert(check(r:read_line()) == "one" and check(r:read_until("\n")) == "two\n")

@@ -123,8 +123,8 @@ make["asyncwrite.Descriptor"] = make["asyncwrite.Socket"]
 
 make["asyncwrite.Memory"] = function() return aw.memory() end
 make["asyncwrite.Cursor"] = function() return aw.cursor("some bytes") end
-make["asyncwrite.BufWriter"] = function() return aw.buf_writer(aw.memory()) end
-make["asyncwrite.BufReader"] = function() return aw.buf_reader(make["asyncwrite.Reader"]()) end
+make["asyncwrite.Limited"] = function() return aw.limit(aw.memory(), 5) end
+make["asyncwrite.Checksum"] = function() return aw.checksum(aw.memory(), "crc32") end
 make["asyncwrite.Methods"] = function() return { poll_write = function(_, s) return #s end } end
 make["asyncwrite.Task"] = function()
   return note(aw.spawn(function() aw.notify():notified() end))
@@ -170,6 +170,8 @@ local special = {
     return { note(assert(aw.unix.pair())):fd() }
   end,
   ["asyncwrite.unsplit"] = function() return { aw.split(aw.duplex(1)) } end,
+  ["asyncwrite.checksum"] = function() return { aw.memory(), "sha256" } end,
+  ["asyncwrite.checksum_reader"] = function() return { aw.cursor("x"), "sha256" } end,
   ["asyncwrite.Reader:consume"] = function() return { 0 } end,
 }
 for _, name in ipairs { "u128", "i128", "u128_le", "i128_le" } do
