@@ -109,6 +109,14 @@ T.test_a_reader_counts_what_it_gave = in_task(function()
   lu.assertEquals(tostring(r), "cursor(9/18) | checksum_reader(crc32c) > cursor(9/18)")
 end)
 
+T.test_pending_errors_and_the_end_count_for_nothing = in_task(function()
+  local r = aw.checksum_reader(D.reader({ "12345", "pending", { "EIO" }, "6789" }).r, "crc32")
+  local results = {}
+  for i = 1, 5 do results[i] = tostring((select(2, D.poll(r, "poll_read")))) end
+  lu.assertEquals(results, { "12345", "false", "nil", "6789", "nil" })
+  lu.assertEquals(r:digest(), "cbf43926")
+end)
+
 T.test_both_sides_of_a_stream_and_through_wrappers = in_task(function()
   local near, far = aw.duplex(100)
   local s = aw.buf_writer(aw.checksum(aw.checksum_reader(near, "crc32"), "adler32"))

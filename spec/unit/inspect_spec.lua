@@ -5,6 +5,7 @@ local lu = require "luaunit"
 local aw = require "asyncwrite"
 local check = require "support.check"
 local child = require "support.child"
+local D = require "support.doubles"
 
 local raises, in_task = check.raises, check.in_task
 local T = {}
@@ -25,16 +26,33 @@ T.test_an_error_in_the_callback_is_raised_by_the_operation_and_the_bytes_are_acc
 end)
 
 T.test_the_callback_cannot_wait_and_polls_in_it_register_nothing = in_task(function()
-  local near = aw.duplex(1)
+  local near, far = aw.duplex(1)
   near:try_write("x")
-  local results = {}
+  local result
   local w = aw.inspect(aw.memory(), function()
-    results.poll = near:poll_write("y")
+    result = near:poll_write("y")
     aw.sleep(0)
   end)
-  raises(function() w:write("x") end, "cannot wait")
-  lu.assertEquals(results.poll, false)
-  lu.assertEquals(near:try_write("") , 0)
+  local c = D.waker()
+  raises(function() c:poll(w, "poll_write", "x") end, "cannot wait")
+  lu.assertEquals(result, false)
+  far:try_read()
+  lu.assertEquals(c.woken, 0)
+end)
+
+T.test_the_last_of_several_errors_in_one_poll_is_raised_and_the_others_are_let_go = in_task(function()
+  local weak = setmetatable({}, { __mode = "v" })
+  local w = aw.inspect(aw.memory(), function(s)
+    local err = { s }
+    weak[s] = err
+    error(err)
+  end)
+  local ok, err = pcall(w.poll_write_vectored, w, { "one", "two" })
+  lu.assertEquals({ ok, err }, { false, { "two" } })
+  lu.assertEquals(w:contents(), "onetwo")
+  collectgarbage()
+  collectgarbage()
+  lu.assertNil(weak.one)
 end)
 
 T.test_the_callback_may_use_other_writers_and_close_its_own = in_task(function()
