@@ -22,6 +22,7 @@ struct awl_wakeable {
   struct awl_state *st;
   struct awl_wakeable *next;
   bool queued;
+  bool blank; /* queued, but what it was ready for is done */
   bool is_task;
   int ref;        /* the task's table, or the function; LUA_NOREF when it is over */
   lua_State *co;  /* tasks: the coroutine */
@@ -55,6 +56,7 @@ struct awl_state {
   struct awl_wakeable *current; /* the task resumed last: the common case of finding a context */
   unsigned budget;
   bool force_turn;         /* a task ran out of budget */
+  bool crowded;            /* the host has let others go on that have not run yet */
   uint64_t turned;         /* when the loop turned last */
   bool stale;              /* a finished task may have left wakers in slots */
   bool hosted, pumping;    /* a host sleeps on backend_fd; it is at work just now */

@@ -38,8 +38,10 @@ static int w_clear(lua_State *L) {
 /* bridge:arm(most): after a turn of the loop; most milliseconds, -1 for none. */
 static int w_arm(lua_State *L) { return awl_status(L, aw_bridge_arm(check_bridge(L), (int)luaL_checkinteger(L, 2))); }
 
-/* bridge:arm_timer(): a task is about to wait. */
-static int w_arm_timer(lua_State *L) { return awl_status(L, aw_bridge_arm_timer(check_bridge(L), -1)); }
+/* bridge:arm_timer(most): a task is about to wait. */
+static int w_arm_timer(lua_State *L) {
+  return awl_status(L, aw_bridge_arm_timer(check_bridge(L), (int)luaL_checkinteger(L, 2)));
+}
 
 static int w_wake(lua_State *L) {
   aw_bridge_wake(check_bridge(L));

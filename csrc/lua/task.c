@@ -7,6 +7,10 @@
 
 static void enqueue(struct awl_wakeable *who) {
   struct awl_state *st = who->st;
+  if (who->blank) {
+    who->blank = false;
+    st->nready++;
+  }
   if (who->queued || who->waker.dead || st->dead) return;
   who->queued = true;
   who->next = NULL;
@@ -22,7 +26,7 @@ static struct awl_wakeable *dequeue(struct awl_state *st) {
   if (who == NULL) return NULL;
   st->ready = who->next;
   if (st->ready == NULL) st->ready_tail = &st->ready;
-  st->nready--;
+  if (!who->blank) st->nready--;
   who->queued = false;
   return who; /* with the list's reference */
 }
@@ -116,7 +120,8 @@ void awl_note(struct awl_parked *at, struct awl_wakeable *who) {
  * loop turned a moment ago it may go on: a turn costs as much as dozens of buffered writes. */
 bool awl_spend(struct awl_state *st) {
   if (st->frame) return true;
-  if (st->budget == 0 && st->nready == 0 && uv_hrtime() - st->turned < AWL_TURN_NS) st->budget = AWL_BUDGET;
+  if (st->budget == 0 && st->nready == 0 && !st->crowded && uv_hrtime() - st->turned < AWL_TURN_NS)
+    st->budget = AWL_BUDGET;
   if (st->budget > 0) {
     st->budget--;
     return true;
@@ -231,6 +236,15 @@ static int w_finish(lua_State *L) {
   return 0;
 }
 
+/* task:unready(): it has gone on by the host's own doing. Its place in the list stays, as a blank. */
+static int w_unready(lua_State *L) {
+  struct awl_wakeable *who = check_handle(L);
+  if (!who->queued || who->blank) return 0;
+  who->blank = true;
+  who->st->nready--;
+  return 0;
+}
+
 /* task:forget(): its coroutine is collected already. */
 static int w_forget(lua_State *L) {
   check_handle(L)->co = NULL;
@@ -281,8 +295,9 @@ static int l_next_ready(lua_State *L) {
       aw_waker_unref(&who->waker);
       continue;
     }
-    bool live = !who->waker.dead;
+    bool live = !who->waker.dead && !who->blank;
     int ref = who->ref;
+    who->blank = false;
     aw_waker_unref(&who->waker);
     if (!live) continue;
     st->current = who;
@@ -296,6 +311,12 @@ static int l_next_ready(lua_State *L) {
   return 0;
 }
 
+/* core.crowded(on): while on, the running task is not alone even if none is ready. */
+static int l_crowded(lua_State *L) {
+  awl_state_of(L)->crowded = lua_toboolean(L, 1);
+  return 0;
+}
+
 /* core.coop(): false when the budget is spent; the task is woken again and must park (W12). */
 static int l_coop(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
@@ -306,28 +327,32 @@ static int l_coop(lua_State *L) {
   return 1;
 }
 
-/* core.to_park(): the task of this coroutine, or nil and why it cannot wait now. */
+/* core.to_park([anyone]): the task of this coroutine, or nil and why it cannot wait now. anyone: true without a task.
+ */
 static int l_to_park(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
   struct awl_wakeable *who = st->frame ? NULL : awl_current_task(L, st);
-  if (who && lua_isyieldable(L)) {
+  bool any = !st->frame && (who || lua_toboolean(L, 1));
+  if (any && lua_isyieldable(L)) {
+    lua_pushboolean(L, true);
+    if (who == NULL) return 1;
     lua_rawgeti(L, LUA_REGISTRYINDEX, st->live_ref);
     lua_rawgeti(L, -1, who->ref);
     return 1;
   }
   lua_pushnil(L);
   lua_pushstring(L, st->frame ? "cannot wait inside with_waker or a poll function of a custom writer"
-                    : who     ? "cannot wait here: across a C call such as table.sort, string.gsub or require"
+                    : any     ? "cannot wait here: across a C call such as table.sort, string.gsub or require"
                               : "not in the context of a task");
   return 2;
 }
 
 const luaL_Reg awl_task_functions[] = {
-    {"waker", l_waker}, {"task", l_task},       {"next_ready", l_next_ready},
-    {"coop", l_coop},   {"to_park", l_to_park}, {NULL, NULL},
+    {"waker", l_waker},     {"task", l_task}, {"next_ready", l_next_ready}, {"crowded", l_crowded}, {"coop", l_coop},
+    {"to_park", l_to_park}, {NULL, NULL},
 };
 
 const luaL_Reg awl_task_methods[] = {
-    {"bind", w_bind},   {"refill", w_refill}, {"wake", w_wake}, {"finish", w_finish},
-    {"enter", w_enter}, {"forget", w_forget}, {"__gc", w_gc},   {NULL, NULL},
+    {"bind", w_bind},     {"refill", w_refill},   {"wake", w_wake}, {"finish", w_finish}, {"enter", w_enter},
+    {"forget", w_forget}, {"unready", w_unready}, {"__gc", w_gc},   {NULL, NULL},
 };

@@ -39,7 +39,7 @@ static int l_take_wake(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
   struct awl_handle *handle = awl_check_handle(L, st->meta_task_ref);
   struct awl_wakeable *who = handle->who, **at = &st->ready;
-  bool woken = who && who->queued;
+  bool woken = who && who->queued && !who->blank;
   lua_pushboolean(L, woken);
   if (!woken) return 1;
   while (*at != who) at = &(*at)->next;

@@ -103,6 +103,12 @@ function aw.current_waker() end
 ---@return number seconds
 function aw.now() end
 
+--- When tasks wait and nothing but the caller can wake any of them: the message that run raises then, which names each
+--- with its operation, its stream and the line. Else nil. For hosts that cannot know whether more is to come: Neovim,
+--- a C program's loop; in nginx the error log is told too.
+---@return string? report
+function aw.stuck() end
+
 --- A fair lock, for sharing a writer between tasks.
 ---@return asyncwrite.Mutex mutex
 function aw.mutex() end
@@ -1210,7 +1216,8 @@ function Channel:close() end
 ---@field task fun(co: thread, task: table): asyncwrite.core.Handle makes a task of a coroutine
 ---@field next_ready fun(): table? the next task to resume, with a fresh budget
 ---@field coop fun(): boolean false: the budget is spent, the task is woken again and must park (W12)
----@field to_park fun(): table?, string? the task of the calling coroutine, or nil and why it cannot wait now
+---@field to_park fun(anyone?: boolean): table|true?, string? the task of the calling coroutine, or nil and why it cannot wait
+---@field crowded fun(on: boolean) while on, the running task is not alone even if none is ready
 ---@field turn fun(wait: boolean) lets the loop run its callbacks; with wait it waits for the first
 ---@field pending fun(): integer, integer, boolean ready tasks; waits the loop can end; is a turn wanted first?
 ---@field backend_fd fun(): integer readable when the loop has something to do, for hosts
@@ -1242,6 +1249,7 @@ function Channel:close() end
 --- A task as C sees it.
 ---@class asyncwrite.core.Handle
 ---@field wake fun(self) makes it ready
+---@field unready fun(self) it has gone on by the host's own doing
 ---@field forget fun(self) its coroutine is the host's again
 ---@field bind fun(self, co: thread) polls in that coroutine are the task's
 ---@field refill fun(self) it goes on after a wait that the host ended, with a fresh budget

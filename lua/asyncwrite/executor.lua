@@ -4,7 +4,7 @@
 
 local core = require "asyncwrite.core"
 core.library()
-
+local report = require "asyncwrite.report"
 local create, resume, status, running, yield =
   coroutine.create, coroutine.resume, coroutine.status, coroutine.running, coroutine.yield
 local close_coroutine = coroutine.close -- Lua 5.4
@@ -33,6 +33,7 @@ M.CANCELLED = CANCELLED
 --   check     check(op), optional: raises where run, or, if start is there, spawn cannot be.
 --   alive     alive(on), optional: the first task is about to come, the last one has gone.
 --   warn      warn(text), optional: tells the user; else stderr.
+--   busy      busy(), optional: is something under way outside our loop that will wake a task?
 -- and, where a task is not a coroutine that the executor resumes (all three, see host.resty):
 --   start     start(task, body, soon): runs body() in a thread of its own, at once, or soon: when the caller waits
 --   park      park(task): suspends the running task until resume(task) or drop
@@ -276,9 +277,14 @@ function M.start_later(task, f, ...)
   task.handle:wake()
 end
 
---- Starts f(...) now, on the budget of the task that runs.
-function M.start_now(parent, task, f, ...)
+--- Starts f(...) now, on the budget of the task that runs. A host's threads start only where the caller could wait.
+function M.start_now(op, parent, task, f, ...)
   if host.start then
+    local ok, why = to_park()
+    if not ok then
+      drop(task)
+      core.raise(op, why)
+    end
     start_thread(false, task, f, ...)
   else
     task.handle:enter()
@@ -353,32 +359,19 @@ end
 function M.count() return nlive end
 
 -- ---- Reports ----
--- The first line of a task outside the library.
-local function source_line(co)
-  for level = 0, 50 do
-    local info = co and debug.getinfo(co, level, "Sl")
-    if not info then return "?" end
-    if info.currentline > 0 and not core.is_library(info.source) then
-      return info.short_src .. ":" .. info.currentline
-    end
-  end
-  return "?"
-end
+--- The message that names every task but that of the caller; how many.
+function M.report() return report.text(live, threads, current()) end
 
-local function describe(task)
-  local what = task.op or "nothing: it yielded by itself"
-  local on = task.on and " on " .. tostring(task.on) or ""
-  return ("task '%s' waits in %s%s at %s"):format(task:name(), what, on, source_line(task.co))
-end
-
---- The message that names every task when nothing can wake any of them.
+--- The message, if nothing but the caller can wake any of them; else nil.
 function M.stuck()
-  local lines = {}
+  local ready, waiting, wants_turn = pending()
+  if nlive == 0 or ready > 0 or waiting > 0 or wants_turn or host.busy and host.busy() then return nil end
+  local mine = current()
   for task in pairs(live) do
-    if not task.by_hand then lines[#lines + 1] = "  " .. describe(task) end
+    if host.resume and task ~= mine and not task.parked then return nil end -- it runs, or waits by other means
   end
-  table.sort(lines)
-  return ("%d task(s) wait and nothing can wake them:\n%s"):format(#lines, table.concat(lines, "\n"))
+  local text, n = M.report()
+  return n > 0 and text or nil
 end
 
 --- Drops every task of a group; of all groups without one.

@@ -2,6 +2,7 @@
 -- asyncwrite: AsyncWrite for Lua. This file gathers what the others define; see core.d.lua for every signature.
 
 local core = require "asyncwrite.core"
+local executor = require "asyncwrite.executor"
 local task = require "asyncwrite.task"
 local sync = require "asyncwrite.sync"
 local io = require "asyncwrite.io"
@@ -17,7 +18,7 @@ local M = {
   timeout = task.timeout, first = task.first, all = task.all, park = task.park,
   mutex = sync.mutex, notify = sync.notify, channel = sync.channel,
   waker = core.waker, with_waker = core.with_waker, current_waker = core.current_waker,
-  now = core.now,
+  now = core.now, stuck = executor.stuck,
 
   -- writers and readers
   sink = core.sink, memory = core.memory, cursor = core.cursor, duplex = core.duplex, simplex = core.simplex,

@@ -113,11 +113,11 @@ local function send_all(self)
     local batch, size = self.queue, self.size
     if size > 0 and not self.failed then
       self.queue = {}
-      local ok, why = self.send(batch)
+      local ok, why = host.outside(self.send, batch)
       if ok then self.size = self.size - size else fail(self, why) end
       wake(self, "writer")
     elseif self.ending and not (self.ended or self.refused or self.failed or self.dropped) then
-      self.refused = self.finish()
+      self.refused = host.outside(self.finish)
       self.ended = not self.refused
       wake(self, "writer")
     elseif self.closed then
@@ -200,7 +200,7 @@ local function read_all(self, sock)
   while true do
     repeat local ok = self.read_sem:wait(1000) until ok
     if self.read_stop then return end
-    local data, why = sock:receiveany(self.limit)
+    local data, why = host.outside(sock.receiveany, sock, self.limit)
     if data then
       self.data = data
     elseif why == "closed" then

@@ -28,12 +28,12 @@ function M.spawn(name, f, ...)
 end
 
 -- A child lives inside its parent: it is dropped with it. It starts at once, on the parent's budget.
-local function start_child(parent, f, ...)
+local function start_child(op, parent, f, ...)
   local child = executor.new(f, nil, parent.group)
   child.joined, child.parent, child.joiners, child.by_hand = true, parent, { parent }, parent.by_hand
   parent.children = parent.children or {}
   parent.children[child] = true
-  executor.start_now(parent, child, f, ...)
+  executor.start_now(op, parent, child, f, ...)
   return child
 end
 
@@ -119,7 +119,7 @@ function M.timeout(seconds, f, ...)
   local task = need_task("timeout")
   if type(f) ~= "function" then core.arg_error("timeout", 2, "f", "function expected, got " .. type(f)) end
   local timer = core.timer(seconds, "timeout")
-  local child, waited = start_child(task, f, ...), false
+  local child, waited = start_child("timeout", task, f, ...), false
   while not child.done do
     if timer:poll() then
       local accepted = child.accepted or 0
@@ -142,7 +142,7 @@ function M.first(...)
   if n == 0 then core.raise("first", "no function given") end
   local winner
   for i = 1, n do
-    children[i] = start_child(task, (select(i, ...)))
+    children[i] = start_child("first", task, (select(i, ...)))
     if children[i].done then
       winner = i
       break
@@ -166,7 +166,7 @@ function M.all(...)
   local task = need_task("all")
   check_functions("all", ...)
   local children, results, n = {}, {}, select("#", ...)
-  for i = 1, n do children[i] = start_child(task, (select(i, ...))) end
+  for i = 1, n do children[i] = start_child("all", task, (select(i, ...))) end
   local left = true
   while left do
     left = false

@@ -4,8 +4,9 @@
 -- The loop of the library stays its own; luv only watches its descriptor and the time, by handles of luv's own making.
 -- They exist from the first task on and keep uv.run() going while a task lives that something can wake.
 -- * At top level run turns luv's loop until its tasks have ended. In a callback of luv it raises: use spawn.
--- * In Neovim run waits as vim.wait does: the editor goes on, Ctrl-C ends it. Tasks run where luv's callbacks run, so
---   most of vim.api is out of their reach: main(f, ...) calls f on the main loop and waits for its results.
+-- * In Neovim run waits as vim.wait does: the editor goes on, Ctrl-C ends it, telling of tasks that nothing can wake.
+--   Tasks run where luv's callbacks run, so most of vim.api is out of their reach: main(f, ...) calls f on the main loop
+--   and waits for its results.
 -- * Errors of tasks that nobody joins go to stderr, in Neovim to vim.notify; never through a callback of luv.
 
 local core = require "asyncwrite.core"
@@ -79,9 +80,9 @@ local function look()
   poll:unref()
   local others = uv.loop_alive()
   poll:ref()
-  if others then return end
+  local text = not others and executor.stuck()
+  if not text then return end
   uv.stop()
-  local text = executor.stuck()
   if driving > 0 or text ~= warned then give_up(text) end
   warned = text
 end
@@ -138,7 +139,10 @@ end
 local function turn(ended)
   if in_neovim then
     local _, code = vim.wait(FOREVER, ended, FOREVER)
-    if code == -2 then problem = problem or "interrupted" end
+    if code == -2 then
+      local stuck = executor.stuck()
+      problem = problem or "interrupted" .. (stuck and "; " .. stuck or "")
+    end
   else
     uv.run("once")
   end

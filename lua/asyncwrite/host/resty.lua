@@ -4,89 +4,60 @@
 -- sleeps on a cosocket until the bridge sends it a byte.
 --
 -- * Nothing happens at require time or in the master. The pump starts with the first task and ends half a second after
---   the last; start() in init_worker_by_lua keeps it for the life of the worker, which is what a server wants.
+--   the last; start_worker() in init_worker_by_lua keeps it for the life of the worker, which is what a server wants.
 -- * run(f) runs f in the calling light thread and returns when every task spawned in it has ended. Tasks may also wait
 --   by nginx's own means (ngx.sleep, cosockets); a cancelled one unwinds when it next waits by ours.
 -- * Waiting works where nginx's own cosockets do; in other phases run and spawn raise.
 -- * A worker that is to exit finishes its requests first. After M.drain seconds what is left of tasks is cancelled.
+-- * Tasks that nothing in the worker's loop can wake, only a request to come, are told of once in the error log.
 
 local core = require "asyncwrite.core"
 core.library()
 local executor = require "asyncwrite.executor"
-local semaphore = require "ngx.semaphore"
+local ready = require "asyncwrite.host.resty_ready"
 
 local ngx = ngx -- luacheck: ignore
 local running = coroutine.running
-local next_ready, pending = core.next_ready, core.pending
+local pending, to_park = core.pending, core.to_park
+local flush, wait = ready.flush, ready.wait
 local spawn_thread, wait_thread, kill_thread = ngx.thread.spawn, ngx.thread.wait, ngx.thread.kill
 
 local M = {
   name = "resty",
-  drain = 60,      -- seconds that tasks of a worker that is to exit may go on
-  folder = "/tmp", -- where the bridge listens for an instant
+  drain = 60,       -- seconds that tasks of a worker that is to exit may go on
+  stuck_after = 10, -- seconds until the error log is told of tasks that nothing can wake; false: never
+  folder = "/tmp",  -- where the bridge listens for an instant
 }
 
-local FOREVER = 2000000 -- seconds; about the most that a semaphore takes
 local LINGER = 0.5      -- seconds without a task after which the pump ends
-local HEARTBEAT = 5     -- seconds until a pump with tasks looks whether the worker is to exit
-local BATCH = 64        -- tasks that tasks may make go on until nginx's loop has its turn
+local HEARTBEAT = 5     -- seconds until a pump with tasks looks after them, and whether the worker is to exit
 local NO_WAIT = {}      -- phases
 for phase in ("init init_worker set header_filter body_filter log balancer exit_worker ssl_session_store"):gmatch("%S+") do
   NO_WAIT[phase] = true
 end
 
 local pump                -- of this worker: { bridge, permanent, group, quit }
-local permanent = false   -- start was called
-local handed = 0          -- tasks made to go on since the loop turned
+local permanent = false   -- start_worker was called
 
 local function log(...) ngx.log(ngx.ERR, "asyncwrite: ", ...) end
 
 function M.warn(text) ngx.log(ngx.ERR, text) end
 
---- Raises where a task cannot be.
+M.resume, M.wake, M.outside, M.busy = ready.resume, ready.wake, ready.outside, ready.busy
+
+function ready.pump()
+  if pump and pump.bridge then pump.bridge:wake() end
+end
+
+--- Raises where a task cannot be. ngx.thread.spawn across a C call would crash the worker.
 function M.check(op)
   local phase = ngx.get_phase()
   if NO_WAIT[phase] then
     core.raise(op, ("nginx's phase '%s' cannot wait; use ngx.timer.at(0, f) and run in f"):format(phase))
   end
-end
-
--- ---- Semaphores ----
-local function wait(sem)
-  repeat
-    local ok, why = sem:wait(FOREVER)
-    if not ok and why ~= "timeout" then error("asyncwrite: semaphore: " .. why, 0) end
-  until ok
-end
-
-function M.resume(task)
-  if task.woken then return end
-  task.woken = true
-  task.sem:post(1)
-end
-
--- Lets those go on that tasks have woken, without a turn of nginx's loop; but not for ever.
-local function flush()
-  local ready, _, forced = pending()
-  if ready == 0 then return end
-  if forced or handed >= BATCH then
-    if pump and pump.bridge then pump.bridge:wake() end
-    return
-  end
-  for _ = 1, ready do
-    local task = next_ready()
-    if not task then return end
-    handed = handed + 1
-    M.resume(task)
-  end
-end
-
---- Wakes from a light thread that is no task: the woken go on without the detour by the bridge.
-function M.wake(waker)
-  core.pumping(true)
-  waker:wake()
-  core.pumping(false)
-  flush()
+  if executor.current() then return end -- a thread is started when the task waits
+  local ok, why = to_park(true)
+  if not ok then core.raise(op, why) end
 end
 
 -- ---- The pump ----
@@ -114,11 +85,23 @@ local function draining(self, now)
   if now - self.exiting > M.drain then
     if self.dropped then return nil end
     self.dropped = true
-    log(executor.count(), " task(s) cancelled: the worker exits")
+    local text, n = executor.report()
+    log(n, " task(s) cancelled, because the worker exits:", (text:gsub("^[^\n]*", "")))
     executor.drop_group()
   end
   return executor.count() > 0 and 0.5 or nil
 end
+
+-- They may be meant to wait for a request to come: so it is a warning, once for each set of them.
+local function look_for_stuck(self)
+  local text = M.stuck_after and executor.stuck()
+  if text ~= self.stuck then self.stuck, self.stuck_since = text, core.now() end
+  if not text or text == self.told or core.now() - self.stuck_since < M.stuck_after then return end
+  self.told = text
+  ngx.log(ngx.WARN, "asyncwrite: ", text)
+end
+
+local function heartbeat() return M.stuck_after and math.min(HEARTBEAT, M.stuck_after) or HEARTBEAT end
 
 -- Seconds until the pump must look again, -1 for none, nil when it has to end.
 local function rest(self)
@@ -127,7 +110,12 @@ local function rest(self)
   if self.stopping or ngx.worker.exiting() then return draining(self, now) end
   if executor.count() > 0 then
     self.idle = nil
-    return HEARTBEAT
+    look_for_stuck(self)
+    if now - self.beat >= HEARTBEAT then
+      self.beat = now
+      collectgarbage("step", 100) -- for threads that nginx has killed: their tasks hold descriptors
+    end
+    return heartbeat()
   end
   if self.permanent then return -1 end
   self.idle = self.idle or now
@@ -136,6 +124,7 @@ local function rest(self)
 end
 
 local function work()
+  ready.turning()
   core.turn(false)
   executor.run_ready()
 end
@@ -147,7 +136,6 @@ local function drive(self, sock)
     core.pumping(true)
     local fine, problem = pcall(work)
     core.pumping(false)
-    handed = 0
     if not fine then log(problem) end
     local seconds = rest(self)
     if not seconds then return end
@@ -187,7 +175,7 @@ end
 -- In a worker that is to exit there are no new timers: there the pump is a thread of the request that needs it.
 local function need_pump(group)
   if pump then return end
-  local self = { permanent = permanent }
+  local self = { permanent = permanent, beat = core.now() }
   pump = self
   local ok, why = ngx.timer.at(0, pump_timer, self)
   if ok then return end
@@ -232,15 +220,15 @@ local function start_later(task)
   end
 end
 
+local function arm_timer()
+  local bridge = pump.bridge
+  if bridge then bridge:arm_timer(math.ceil(heartbeat() * 1000)) end
+end
+
 function M.park(task)
   start_later(task)
   if not pump then need_pump(task.group) end
-  flush()
-  local bridge = pump.bridge
-  if bridge then bridge:arm_timer() end
-  wait(task.sem)
-  task.woken = false
-  task.handle:refill()
+  ready.park(task, arm_timer)
 end
 
 -- nginx keeps a thread that has ended until its parent asks for it.
@@ -255,6 +243,8 @@ end
 --- task's thread, and must make f end, unless it returns true: then the thread is killed.
 function M.daemon(op, f, stop)
   local task = executor.need_task(op)
+  local ok, why = to_park()
+  if not ok then core.raise(op, why) end
   task.daemons = task.daemons or {}
   task.daemons[#task.daemons + 1] = { thread = spawn_thread(f), stop = stop }
   task.handle:enter()
@@ -282,17 +272,20 @@ local function keep(task)
 end
 
 function M.start(task, body, soon)
-  task.sem = task.sem or semaphore.new() -- it may have been woken before it starts
   local parent = executor.current()
   if parent and soon then -- at the next wait; besides, ngx.thread.spawn suspends, which a poll may not
     parent.later = parent.later or {}
     parent.later[#parent.later + 1] = { task, body }
+    core.pumping(true) -- nobody else could start it
     task.handle:wake() -- it counts as ready: the budget holds
+    core.pumping(false)
     return
   end
+  task.sem = ready.semaphore()
+  task.handle:unready()
   need_pump(task.group)
   bury(parent)
-  spawn_thread(function()
+  ready.spawn(parent, function()
     body()
     start_later(task)
     flush()
@@ -309,8 +302,8 @@ local function wake_run(group) group.over:post(1) end
 
 function M.run(main, group, f, ...)
   need_pump(group)
-  main.sem = semaphore.new()
-  group.over, group.keepers = semaphore.new(), {}
+  main.sem = ready.semaphore()
+  group.over, group.keepers = ready.semaphore(), {}
   group.finally = wake_run
   executor.run_thread(main, f, ...)
   start_later(main)

@@ -21,7 +21,7 @@ local function drive(main, group)
     if ready > 0 then
       core.turn(false)
     else
-      if waiting == 0 then return executor.stuck() end
+      if waiting == 0 then return (executor.report()) end
       core.turn(true)
     end
   end
