@@ -160,7 +160,13 @@ run-nginx:
 
 bench: deps-bench
 	$(SUBMAKE) all bench-programs
-	@$(RUN_LUA) spec/bench/run.lua $(BENCH)
+ifneq ($(BENCH),nginx)
+	@$(RUN_LUA) spec/bench/run.lua $(filter-out nginx,$(BENCH))
+endif
+ifneq (,$(if $(BENCH),$(filter nginx,$(BENCH)),all))
+	$(SUBMAKE) all LUA=luajit SAN= BUILD=build/luajit
+	@$(RUN_LUA) spec/bench/nginx.lua
+endif
 
 .PHONY: bench-programs fuzz-programs
 bench-programs: $(BENCH_PROGS)
