@@ -246,6 +246,29 @@ function T.test_tasks_that_nothing_can_wake_are_named_instead_of_a_hang()
   lu.assertEquals(count, 1, result.err)
 end
 
+function T.test_stuck_tells_on_demand_what_only_the_caller_could_wake()
+  luv_check [[
+    assert(aw.stuck() == nil)
+    local channel, near = aw.channel(1), aw.duplex(1)
+    aw.spawn("idler", function() channel:recv() end)
+    assert(aw.stuck() == nil, "it has not run yet")
+    local others, sleeping = nil, nil
+    after(10, function()
+      others = aw.stuck()
+      aw.spawn("sleeper", function()
+        aw.sleep(0.02)
+        aw.spawn("asks", function() sleeping = aw.stuck() end):join()
+        channel:try_send(1)
+      end)
+      after(10, function() assert(aw.stuck() == nil) end)
+    end)
+    uv.run()
+    assert(others:find("^1 task%(s%) wait .*'idler' waits in recv on channel%(1%)"), others)
+    assert(sleeping:find("^2 task%(s%) wait .*'idler'.*'sleeper' waits in join"), sleeping)
+    assert(aw.stuck() == nil)
+  ]]
+end
+
 function T.test_another_host_cannot_be_chosen_once_tasks_have_run()
   need_luv()
   child.check [[

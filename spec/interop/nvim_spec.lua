@@ -139,6 +139,22 @@ function T.test_run_in_a_callback_raises_and_in_a_scheduled_function_works()
   ]]
 end
 
+function T.test_tasks_that_nothing_can_wake_are_told_of_on_demand_and_by_ctrl_c()
+  nvim_check [[
+    local channel = aw.channel(1)
+    aw.spawn("idler", function() channel:recv() end)
+    assert(vim.wait(5000, aw.stuck, 10))
+    local text = aw.stuck()
+    assert(text:find("^1 task%(s%) wait and nothing can wake them:\n  task 'idler' waits in recv on channel%(1%)"), text)
+    local wait = vim.wait
+    function vim.wait(_, ended) -- Ctrl-C cannot be typed here
+      wait(50, ended)
+      return false, -2
+    end
+    raises("interrupted; 2 task(s) wait and nothing can wake them", aw.run, function() aw.channel(1):recv() end)
+  ]]
+end
+
 function T.test_main_calls_the_api_for_a_task()
   nvim_check [[
     raises("nvim_get_current_buf must not be called", aw.run, function() vim.api.nvim_get_current_buf() end)

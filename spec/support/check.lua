@@ -8,8 +8,9 @@ local M = {}
 
 M.LIMIT = 30 -- seconds until a test that waits for an event is given up; no test ever gets near it
 
---- aw.run(f), failing instead of hanging: f is dropped at the limit.
-function M.run(f)
+--- aw.run(f), failing instead of hanging: f is dropped at the limit, or after seconds.
+function M.run(f, seconds)
+  seconds = seconds or M.LIMIT
   return aw.run(function()
     local ended = false
     local function body()
@@ -20,10 +21,10 @@ function M.run(f)
       return done(f())
     end
     local function results(...)
-      if not ended then lu.fail("the test did not end within " .. M.LIMIT .. " s: " .. tostring((select(2, ...)))) end
+      if not ended then lu.fail("the test did not end within " .. seconds .. " s: " .. tostring((select(2, ...)))) end
       return ...
     end
-    return results(aw.timeout(M.LIMIT, body))
+    return results(aw.timeout(seconds, body))
   end)
 end
 
@@ -126,9 +127,9 @@ function M.fd_count()
   return n
 end
 
---- Resident memory in KiB.
-function M.resident()
-  for line in io.lines("/proc/self/status") do
+--- Resident memory in KiB; of another process by its id.
+function M.resident(pid)
+  for line in io.lines(("/proc/%s/status"):format(pid or "self")) do
     local kib = line:match("^VmRSS:%s*(%d+)")
     if kib then return tonumber(kib) end
   end

@@ -6,8 +6,18 @@ local ngx = ngx -- luacheck: ignore
 
 local M = {}
 
+local written = 0
+
+--- How many streams this worker and its siblings serve.
+function M.streams() ngx.say(ngx.shared.count:get("streams") or 0) end
+
+--- Bytes of the response that /body has handed over until now.
+function M.written() ngx.say(written) end
+
 --- Streams size bytes through libuv writers to the peer at a path, and says what the peer says at the end.
 function M.stream(args)
+  local streams = ngx.shared.count
+  streams:incr("streams", 1, 0)
   ngx.say((aw.run(function()
     local conn = assert(aw.unix.connect(args.peer))
     local w = aw.buf_writer(conn, 16384)
@@ -16,6 +26,7 @@ function M.stream(args)
     assert(w:shutdown())
     local answer = assert(w:read_to_end())
     w:close()
+    streams:incr("streams", -1)
     return answer
   end)))
 end
@@ -25,10 +36,81 @@ function M.body(args)
   local resty = require "asyncwrite.resty"
   aw.run(function()
     local w = aw.buf_writer(resty.response { limit = 8192 }, 4096)
-    for i = 1, tonumber(args.lines) do assert(w:writef("%018d\r\n", i)) end
+    written = 0
+    for i = 1, tonumber(args.lines) do
+      assert(w:writef("%018d\r\n", i))
+      written = i * 20
+    end
     assert(w:shutdown())
     w:close()
   end)
+end
+
+--- Echoes the request's body over the raw connection.
+function M.upgrade()
+  local resty = require "asyncwrite.resty"
+  local size = tonumber(ngx.var.content_length)
+  local sock = assert(ngx.req.socket(true))
+  aw.run(function()
+    local c = resty.cosocket(sock, { close_on_shutdown = true })
+    assert(c:write_all("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"))
+    local body = assert(c:read_exact(size))
+    assert(c:write_all(body) and c:flush())
+    c:close()
+  end)
+  ngx.exit(444)
+end
+
+--- Tasks in a timer.
+function M.timer()
+  local said
+  ngx.timer.at(0, function()
+    said = aw.run(function()
+      aw.sleep(0.001)
+      return "in " .. (ngx.get_phase() == "timer" and "a timer" or "?")
+    end)
+  end)
+  while not said do ngx.sleep(0.001) end
+  ngx.say(said)
+end
+
+--- A task of no request that sleeps.
+function M.background(args)
+  ngx.timer.at(0, function()
+    aw.spawn("background", function()
+      aw.sleep(tonumber(args.seconds))
+      ngx.log(ngx.NOTICE, "the background task ended")
+    end)
+  end)
+  ngx.sleep(0.01)
+  ngx.say("started")
+end
+
+local requests
+
+--- A task that only another request can wake; with send that request, with report what aw.stuck says.
+function M.stuck(args)
+  if args.report then return ngx.say(tostring(aw.stuck())) end
+  if args.send then
+    local results
+    requests:try_send(function(got) results = got end)
+    while not results do ngx.sleep(0.001) end
+    return ngx.say(results)
+  end
+  requests = aw.channel(1)
+  ngx.timer.at(0, function()
+    aw.spawn("waits for a request", function() requests:recv()("got it") end)
+  end)
+  ngx.say(tostring(aw.stuck()))
+end
+
+--- Uses libuv's thread pool.
+function M.resolve()
+  aw.run(function()
+    local c = aw.tcp.connect("localhost", 1)
+    if c then c:close() end
+  end)
+  ngx.say("done")
 end
 
 --- A cosocket to ourselves: asks for /body there and tells its length; then a read that times out.
@@ -134,28 +216,29 @@ local function within(seconds, f)
   return ok, err
 end
 
---- Runs the tests of one spec file and tells of each that fails.
+-- Failed, skipped or passed.
+local function verdict(ok, err)
+  local text = type(err) == "table" and (err.msg or err.status or err.class) or err
+  if ok then return "passed" end
+  return tostring(text):find("SKIP") and "skipped" or "failed", tostring(text)
+end
+
+--- Runs the tests of one spec file and tells of each that fails. except: names that are left out, with commas around.
 function M.spec(args)
-  _G.arg = _G.arg or { [-1] = "luajit" } -- luacheck: ignore
+  rawset(_G, "arg", _G.arg or { [-1] = "luajit" })
   local spec = dofile(args.root .. "/" .. args.file)
-  local names, passed, failed, skipped = {}, 0, 0, 0
+  local names, counts = {}, { passed = 0, failed = 0, skipped = 0 }
   for name in pairs(spec) do
-    if name:find("^test_") then names[#names + 1] = name end
+    if name:find("^test_") and not (args.except or ""):find("," .. name .. ",", 1, true) then names[#names + 1] = name end
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    local ok, err = within(5, spec[name])
-    if ok then
-      passed = passed + 1
-    elseif type(err) == "table" and tostring(err.status or err.class):upper():find("SKIP") then
-      skipped = skipped + 1
-    else
-      failed = failed + 1
-      if type(err) == "table" then err = err.msg end
-      ngx.say(name, ": ", (tostring(err):sub(1, 2000)))
-    end
+    local outcome, text = verdict(within(20, spec[name]))
+    if spec.tearDown then spec.tearDown() end
+    counts[outcome] = counts[outcome] + 1
+    if outcome == "failed" then ngx.say(name, ": ", text:sub(1, 2000)) end
   end
-  ngx.say(("%d passed, %d failed, %d skipped"):format(passed, failed, skipped))
+  ngx.say(("%d passed, %d failed, %d skipped"):format(counts.passed, counts.failed, counts.skipped))
 end
 
 return setmetatable(M, { __call = function()
