@@ -281,10 +281,7 @@ end
 function M.start_now(op, parent, task, f, ...)
   if host.start then
     local ok, why = to_park()
-    if not ok then
-      drop(task)
-      core.raise(op, why)
-    end
+    if not ok then drop(task) core.raise(op, why) end
     start_thread(false, task, f, ...)
   else
     task.handle:enter()
