@@ -129,6 +129,8 @@ bool awl_spend(struct awl_state *st);                         /* false: out of b
 void awl_drain_functions(lua_State *L, struct awl_state *st); /* calls woken functions; never below a poll */
 void awl_poke_outside(lua_State *L, struct awl_state *st);    /* wakes the host, unless it or a task is running */
 void awl_release(struct awl_wakeable *who);
+/* Seen from one userdata that holds it: does anything else keep the waker, or is a wake on its way? */
+bool awl_is_held(const aw_waker *waker);
 extern const luaL_Reg awl_task_functions[], awl_task_methods[], awl_loop_functions[];
 
 /* waker.c */

@@ -93,7 +93,7 @@ static ssize_t data(lua_State *L, const struct call *c) {
   if (lua_type(L, 2) != LUA_TSTRING) return wrong(L, c, "a string");
   const char *s = lua_tolstring(L, 2, &len);
   if (len > c->len)
-    return luaL_error(L, "custom: %s returned %d bytes of at most %d", c->function, (int)len, (int)c->len);
+    return luaL_error(L, "custom: %s returned %d bytes of at most %d (P1)", c->function, (int)len, (int)c->len);
   memcpy(c->base, s, len);
   return (ssize_t)len;
 }

@@ -79,6 +79,12 @@ static struct awl_wakeable *wakeable_new(struct awl_state *st, bool is_task) {
   return who;
 }
 
+bool awl_is_held(const aw_waker *waker) {
+  const struct awl_wakeable *who = waker->type == &type ? (const struct awl_wakeable *)waker : NULL;
+  unsigned own = 1u + (who ? who->noted : 0) + (who && who->is_task && !waker->dead ? 1u : 0u);
+  return (who && who->queued) || waker->refs > own;
+}
+
 struct awl_wakeable *awl_current_task(lua_State *L, struct awl_state *st) {
   struct awl_wakeable *who = st->current;
   if (who && who->co == L) return who;

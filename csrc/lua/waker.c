@@ -44,6 +44,11 @@ static int w_will_wake(lua_State *L) {
   return 1;
 }
 
+static int w_is_held(lua_State *L) {
+  lua_pushboolean(L, awl_is_held(check(L, 1, "is_held", 0, "self")->waker));
+  return 1;
+}
+
 static int w_gc(lua_State *L) {
   struct handle *h = lua_touserdata(L, 1);
   if (h->waker) aw_waker_unref(h->waker);
@@ -92,6 +97,7 @@ const luaL_Reg awl_waker_functions[] = {
 const luaL_Reg awl_waker_methods[] = {
     {"wake", w_wake},
     {"will_wake", w_will_wake},
+    {"is_held", w_is_held},
     {"__gc", w_gc},
     {NULL, NULL},
 };

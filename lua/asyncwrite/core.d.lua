@@ -1125,6 +1125,11 @@ function Waker:wake() end
 ---@return boolean same
 function Waker:will_wake(other) end
 
+--- Does anything besides this handle keep the waker, or is a wake on its way? Where a poll was NotReady and this is
+--- false, nobody will ever wake it (W1).
+---@return boolean yes
+function Waker:is_held() end
+
 ---@class asyncwrite.Mutex
 local Mutex = {}
 

@@ -12,7 +12,7 @@
 
 local aw = require "asyncwrite"
 local D = require "support.doubles"
-local Fixture = require "conformance.fixture"
+local runner = require "asyncwrite.testing.conformance.runner"
 
 local CAPACITY = 64        -- of pipes in memory
 local BUFFER = 16          -- of buf_writers
@@ -23,9 +23,7 @@ local FIXED = 256 * 1024   -- a fixed cursor: more than any test writes, unless 
 local kinds, by_name = {}, {}
 
 local function add(name, traits, make)
-  local kind = { name = name, make = make }
-  for trait, value in pairs(traits) do kind[trait] = value end
-  function kind.fixture(random) return Fixture.new(kind, random) end
+  local kind = runner.kind(name, traits, make)
   kinds[#kinds + 1] = kind
   by_name[name] = kind
 end
@@ -35,11 +33,17 @@ local function leaf(name, traits, make)
   add(name, traits, make)
 end
 
--- What wraps another kind has its traits, but for those that change.
+-- What wraps another kind has its traits, but for those that change. wrap(t) puts the wrapper around t.w; so does the
+-- trait `wrap` with any writer, for the cases over doubles (where it needs a reader it gets one).
 local function over(name, inner, changes, wrap)
   local traits, below = {}, assert(by_name[inner])
   for trait, value in pairs(below) do traits[trait] = value end
   traits.name, traits.make, traits.fixture, traits.leaf = nil, nil, nil, nil
+  function traits.wrap(w)
+    local t = { w = below.half and aw.join(aw.cursor("input"), w) or w }
+    wrap(t)
+    return t.w
+  end
   for trait, value in pairs(changes) do traits[trait] = value or nil end
   add(name, traits, function(t)
     below.make(t)
@@ -67,6 +71,16 @@ end)
 leaf("cursor", { vectored = true }, function(t)
   t.w = aw.cursor()
   t.contents = function() return t.w:contents() end
+end)
+
+leaf("cursor(reader)", { writer = false, reader = true, input = true }, function(t)
+  t.input = D.text(3000)
+  t.r = aw.cursor(t.input)
+end)
+
+leaf("buf_reader | cursor(reader)", { writer = false, reader = true, input = true }, function(t)
+  t.input = D.text(3000)
+  t.r = aw.buf_reader(aw.cursor(t.input), 16)
 end)
 
 leaf("cursor(fixed)", { vectored = true, zero = FIXED }, function(t)

@@ -25,7 +25,7 @@ end
 
 local bases = { flaky("flaky", false), flaky("flaky(vectored)", true) }
 for _, kind in ipairs(H.kinds) do
-  if not kind.blind and not kind.zero then bases[#bases + 1] = kind end
+  if kind.writer ~= false and not kind.blind and not kind.zero then bases[#bases + 1] = kind end
 end
 
 local wrappers = {

@@ -112,7 +112,7 @@ T.test_results_of_the_wrong_kind_raise_and_name_the_function = in_task(function(
   raises(function() writer(1):flush() end, "custom: poll_flush")
   raises(function() aw.custom { poll_read = function() return 5 end }:read() end, "custom: poll_read")
   raises(function() aw.custom { poll_read = function(_, max) return ("x"):rep(max + 1) end }:read(3) end,
-    "custom: poll_read returned 4 bytes of at most 3")
+    "custom: poll_read returned 4 bytes of at most 3 (P1)")
 end)
 
 T.test_a_writer_that_parks_on_a_waker_it_took_is_woken_by_it = in_task(function()

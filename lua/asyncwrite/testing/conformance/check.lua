@@ -54,9 +54,9 @@ end
 
 --- A count of bytes of s, as poll_write gives it (P1).
 function M.count(s, n, message, code)
+  if n == nil and code then M.fail("a count expected, got %s (%s)", code, tostring(message)) end
   if type(n) ~= "number" or n % 1 ~= 0 or n < 0 or n > #s then
-    M.fail("a count from 0 to %d expected, got %s%s%s", #s, show(n), message and " " .. message or "",
-      code and " " .. code or "")
+    M.fail("a count from 0 to %d expected, got %s (P1)", #s, show(n))
   end
   return n
 end

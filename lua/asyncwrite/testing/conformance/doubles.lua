@@ -67,9 +67,16 @@ function D.waker(action)
 end
 
 --- One poll in the context of this waker: c:poll(w, "poll_write", s).
+local function registered(c, value, ...)
+  if value == false and c.woken == 0 and not c.waker:is_held() then
+    error(c.op .. " was NotReady, and neither kept nor woke the waker (W1)", 0)
+  end
+  return value, ...
+end
+
 function Waker:poll(box, method, ...)
   self.op = method
-  return aw.with_waker(self.waker, box[method], box, ...)
+  return registered(self, aw.with_waker(self.waker, box[method], box, ...))
 end
 
 --- Waits, in a task, until it has been woken.
@@ -85,17 +92,20 @@ function D.poll(box, method, ...)
   return c, c:poll(box, method, ...)
 end
 
-local function again(c, box, method, args, first, ...)
+local PATIENCE = 10000 -- wakes after which one more NotReady is taken for a livelock
+
+local function again(tries, c, box, method, args, first, ...)
   if first ~= false then return first, ... end
+  if tries == PATIENCE then error(("%s is NotReady again after %d wakes"):format(method, tries), 0) end
   c:wait()
   c = D.waker()
-  return again(c, box, method, args, c:poll(box, method, args[1], args[2], args[3]))
+  return again(tries + 1, c, box, method, args, c:poll(box, method, args[1], args[2], args[3]))
 end
 
 --- Polls until Ready or an error. Every poll has a new waker, so a NotReady that registers none waits for ever.
 function D.ready(box, method, ...)
   local c = D.waker()
-  return again(c, box, method, { ... }, c:poll(box, method, ...))
+  return again(0, c, box, method, { ... }, c:poll(box, method, ...))
 end
 
 -- ---- Scripted writers ----

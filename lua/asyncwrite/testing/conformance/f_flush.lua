@@ -29,8 +29,7 @@ clause("F2", "a_pending_flush_takes_part_by_part_and_resumes", { "full", "buffer
   t:fill()
   local c, value = D.poll(t.w, "poll_flush")
   check.equal(value, false, "poll_flush with no room below")
-  local before = t.w:buffered()
-  check.ok(before > 0, "nothing is buffered")
+  if t.kind.tells then check.ok(t.w:buffered() > 0, "nothing is buffered") end
   t:make_room(c)
   t:read_on()
   check.equal(D.ready(t.w, "poll_flush"), true, "poll_flush")

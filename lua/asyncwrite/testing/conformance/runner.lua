@@ -2,6 +2,7 @@
 -- The cases of the kit, which of them apply to a kind, and how one is run. Needs no test framework.
 
 local aw = require "asyncwrite"
+local executor = require "asyncwrite.executor"
 local D = require "asyncwrite.testing.conformance.doubles"
 local Fixture = require "asyncwrite.testing.conformance.fixture"
 
@@ -33,6 +34,7 @@ R.reasons = {
   zero = "it never gives 0 for bytes",
   ["!zero"] = "it gives 0 where there is no room",
   ["!blind"] = "nobody can see what a sink got",
+  tells = "what it holds back is not told by buffered()",
   double = "no double below that could count calls",
   leaf = "the clause is about the leaf",
   ["!leaf"] = "the clause is about wrappers",
@@ -103,6 +105,10 @@ end
 function R.kind(name, traits, make)
   local kind = { name = name, make = make }
   for trait, value in pairs(traits) do kind[trait] = value end
+  local reads = kind.half or kind.peer -- a peer is a reader as well, unless somebody knows better
+  if kind.reader == nil then kind.reader = reads end
+  if kind.feed == nil then kind.feed = reads end
+  if kind.tells == nil then kind.tells = kind.buffer end
   function kind.fixture(random) return Fixture.new(kind, random) end
   return kind
 end
@@ -133,10 +139,22 @@ local function explain(t, err)
   return err
 end
 
+-- What tasks of a case fail with is told by its result, not on stderr.
+local function quietly(f, ...)
+  local host = executor.host()
+  local warn = host.warn
+  host.warn = function() end
+  local function done(...)
+    host.warn = warn
+    return ...
+  end
+  return done(pcall(f, ...))
+end
+
 --- Runs body(fixture, kind) with a new fixture of the kind. true, or false and the error.
 function R.run(kind, body, seed)
   local t = kind.fixture(D.random(seed))
-  local ok, err = pcall(aw.run, run_body, t, kind, body)
+  local ok, err = quietly(aw.run, run_body, t, kind, body)
   if not ok then err = explain(t, err) end
   if ok and t.after_run then -- what a body has to say outside of every task
     ok, err = pcall(t.after_run)

@@ -8,15 +8,16 @@ local clause = require("asyncwrite.testing.conformance.runner").define
 
 clause("S1", "shutdown_delivers_everything_without_a_flush", {}, function(t)
   t:put(t:text(20))
-  t:finish()
+  t:put(t:text(3)) -- less than most buffers hold
+  t:finish_unflushed()
 end)
 
-clause("S1", "shutdown_delivers_everything_to_a_slow_reader", { "full" }, function(t)
+clause("S3", "a_shutdown_that_waits_delivers_everything_to_a_slow_reader", { "full" }, function(t)
   t:fill()
   local c, value = D.poll(t.w, "poll_shutdown")
   if t.kind.buffer then check.equal(value, false, "poll_shutdown with a full buffer and no room") end
   if not value then t:make_room(c) end
-  t:finish()
+  t:finish_unflushed()
 end)
 
 clause("S3", "a_shutdown_is_cancelled_at_its_waits_and_resumed", { "full", "buffer" }, function(t)
@@ -29,7 +30,7 @@ clause("S3", "a_shutdown_is_cancelled_at_its_waits_and_resumed", { "full", "buff
     check.ok(ok or code == "ETIMEDOUT", code)
     t:keep(check.ok(t.peer:read(7)))
   end
-  t:finish()
+  t:finish_unflushed()
 end)
 
 clause("S3", "a_shutdown_that_pends_by_dice_is_cancelled_and_resumed", { "random" }, function(t)
@@ -39,7 +40,7 @@ clause("S3", "a_shutdown_that_pends_by_dice_is_cancelled_and_resumed", { "random
     for _ = 1, t.random(4) - 1 do aw.yield() end
     task:cancel()
   end
-  t:finish()
+  t:finish_unflushed()
 end)
 
 clause("S4", "a_second_shutdown_is_ready", {}, function(t)
@@ -90,7 +91,7 @@ clause("S6", "writes_end_with_the_first_poll_shutdown_even_a_pending_one", { "fu
   check.equal(select(2, D.poll(t.w, "poll_flush")), false, "poll_flush during shutdown")
   t:read_on()
   check.equal(D.ready(t.w, "poll_flush"), true, "poll_flush with room during shutdown")
-  t:finish()
+  t:finish_unflushed()
 end)
 
 clause("S7", "the_read_half_lives_on_after_shutdown", { "half" }, function(t)
@@ -115,6 +116,7 @@ end)
 
 clause("S8", "the_peer_drains_and_then_sees_end_of_file", { "eof" }, function(t)
   t:put(t:text(40))
+  check.equal(D.ready(t.w, "poll_flush"), true, "poll_flush") -- without one is S1
   check.equal(D.ready(t.w, "poll_shutdown"), true, "poll_shutdown")
   check.equal(t.peer:read_exact(40), t:booked(), "what was under way")
   check.equal(t.peer:read(), nil, "a read at the end of file")
@@ -141,7 +143,7 @@ clause("S9", "after_a_fatal_error_every_write_fails", { "peer", "!buffer" }, fun
   end
 end)
 
-clause("S9", "after_a_fatal_error_a_buffer_keeps_its_bytes", { "peer", "buffer" }, function(t)
+clause("S9", "after_a_fatal_error_a_buffer_keeps_its_bytes", { "peer", "buffer", "tells" }, function(t)
   t:close_peer()
   local code = t:break_pipe()
   D.poll(t.w, "poll_write", "x")
@@ -168,7 +170,12 @@ local function dropped(t, drop)
   aw.yield()
   drop(t)
   local s, _, code = reader:join()
-  if code ~= "ECONNRESET" then check.equal(s, t:booked():sub(1, 10 - held), "what arrived") end
+  if code == "ECONNRESET" then return end
+  if held == 0 and t.kind.buffer then -- it holds back more than it tells
+    check.equal(s, t:booked():sub(1, #(s or "")), "what arrived")
+  else
+    check.equal(s, t:booked():sub(1, 10 - held), "what arrived")
+  end
 end
 
 clause("S11", "close_without_shutdown_ends_the_stream_and_flushes_nothing", { "eof" }, function(t)
@@ -181,8 +188,7 @@ clause("S11", "the_collector_closes_what_nobody_holds", { "eof" }, function(t)
   local reader = t:spawn(function() return t.peer:read_to_end() end)
   t:put(t:text(10))
   check.equal(D.ready(t.w, "poll_flush"), true, "poll_flush") -- the warning about lost bytes has a test of its own
-  if t.r == t.w then t.r = nil end
-  t.w = nil
+  t:let_go(t.w)
   collectgarbage()
   collectgarbage()
   check.equal(reader:join(), t:booked(), "what arrived")

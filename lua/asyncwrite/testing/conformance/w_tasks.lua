@@ -163,7 +163,7 @@ clause("W14", "a_wake_never_resumes_inside_the_operation_that_woke", { "full", "
   aw.yield()
   for _ = 1, 20 do D.poll(t.peer, "poll_read") end
   order[#order + 1] = "the reads returned"
-  D.run_until(function() return #order == 2 end, "the other task")
+  t:run_until(function() return #order == 2 end, "the other task")
   check.list(order, { "the reads returned", "the writer ran" }, "order")
 end)
 
@@ -177,6 +177,6 @@ clause("W14", "a_write_never_runs_the_reader_it_woke", { "peer", "!fd" }, functi
   t:put("x")
   D.poll(t.w, "poll_flush")
   order[#order + 1] = "the write returned"
-  D.run_until(function() return #order == 2 end, "the other task")
+  t:run_until(function() return #order == 2 end, "the other task")
   check.list(order, { "the write returned", "the reader ran" }, "order")
 end)
