@@ -80,7 +80,10 @@ local function judge(entries)
   local direct, own = own_failures(failed)
   local added = {}
   for id, entry in pairs(direct) do
-    if not own[id] then added[#added + 1] = { id = id, expectation = texts[id], status = "fail", what = entry.what, told = true } end
+    local what = entry.what
+    if not own[id] then
+      added[#added + 1] = { id = id, expectation = texts[id], status = "fail", what = what, told = true }
+    end
   end
   table.sort(added, function(a, b) return a.id < b.id end)
   for _, entry in ipairs(added) do
