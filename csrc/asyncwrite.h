@@ -264,9 +264,65 @@ AW_API int aw_listener_fd(const aw_listener *listener);
 AW_API void aw_listener_free(aw_listener *listener);
 
 AW_API int aw_pipe_pair(aw_stream *out, aw_reactor *reactor); /* out->r reads what out->w writes */
+/* A pipe of which *other, a blocking descriptor, is the caller's to hand on: its reading end if out is to be written.
+ */
+AW_API int aw_pipe_half(aw_stream *out, aw_reactor *reactor, bool writing, int *other);
 /* Any descriptor that can be polled (not a regular file: UV_EPERM). fd is dup'd, the caller keeps its own; the half
  * that its access mode lacks stays NULL. */
 AW_API int aw_pipe_open(aw_stream *out, aw_reactor *reactor, int fd);
+
+/* ---- Files -----------------------------------------------------------------------------------------------------
+ * A file on a disk. A write is accepted into a buffer and goes on behind; its failure is told by the next write, flush,
+ * shutdown or sync, once, and what could not be written is kept: the call after that tries again (D1-D6, F7). */
+
+/* Opens on the thread pool. flags and mode as of open(2). The stream may be polled at once; a failure is the result of
+ * every poll. aw_poll_open: 0 when it is open, 1 when it is a pipe, terminal or device rather than a file. */
+AW_API int aw_file_open(aw_stream *out, aw_reactor *reactor, const char *path, int flags, int mode);
+AW_API int aw_poll_open(const aw_stream *s, aw_waker *waker);
+AW_API int aw_file_from_fd(aw_stream *out, aw_reactor *reactor, int fd); /* dup'd: the position is shared */
+AW_API bool aw_is_file(const aw_stream *s);                              /* at the end of its chain; so below */
+AW_API int aw_file_fd(const aw_stream *s);                               /* -1: not open, or no file */
+AW_API void aw_file_set_max_buf_size(const aw_stream *s, size_t n);      /* the most that one write accepts: 2 MiB */
+
+/* Calls for files. Polled with the same op until it is Ready; id is 0 in the first poll. Syncs write first what was
+ * accepted; seek and set_len wait for a write under way. Ready: for seek the position from the start of the file. */
+enum aw_file_op_kind { AW_FILE_SEEK, AW_FILE_SET_LEN, AW_FILE_SYNC_ALL, AW_FILE_SYNC_DATA };
+typedef struct aw_file_op {
+  enum aw_file_op_kind kind;
+  int whence; /* seek: SEEK_SET ... */
+  int64_t offset;
+  uint64_t id;
+} aw_file_op;
+AW_API int64_t aw_poll_file_op(const aw_stream *s, aw_waker *waker, aw_file_op *op);
+
+/* Standard input (0), output (1) or error (2): one half. No flag of what the process was given is ever changed; its
+ * shutdown leaves the process's own descriptor open. UV_EPERM: use aw_file_from_fd, it is a file, or a terminal or pipe
+ * that this user may not open again. */
+AW_API int aw_stdio_open(aw_stream *out, aw_reactor *reactor, int fd);
+
+/* ---- Processes and signals -------------------------------------------------------------------------------------
+ * By libuv, which takes SIGCHLD and whatever is listened to for itself: not beside another reaper of children. */
+typedef struct aw_process aw_process;
+typedef struct aw_process_options {
+  const char *const *args; /* the program, looked for in PATH, and its arguments; ends with NULL. No shell */
+  const char *const *env;  /* "NAME=value" ..., ends with NULL; NULL: that of this process */
+  const char *cwd;         /* NULL: that of this process */
+  int stdio[3];            /* descriptors that it gets, blocking; -1: /dev/null. They stay the caller's */
+  bool kill_on_drop;       /* free kills it, by SIGKILL; else it runs on. Either way it is reaped */
+  bool detached;           /* the leader of a session of its own */
+} aw_process_options;
+AW_API int aw_process_new(aw_process **out, aw_reactor *reactor, const aw_process_options *options);
+AW_API int aw_poll_process(aw_process *process, aw_waker *waker, int *status, int *signal); /* its end */
+AW_API int aw_process_kill(aw_process *process, int signal); /* UV_ESRCH once its end was seen */
+AW_API int aw_process_pid(const aw_process *process);
+AW_API void aw_process_free(aw_process *process);
+
+/* Ready when the signal has come since the last Ready: several may count as one. While one exists the signal does
+ * nothing else; free puts back what it did before. */
+typedef struct aw_signal aw_signal;
+AW_API int aw_signal_new(aw_signal **out, aw_reactor *reactor, int number);
+AW_API int aw_poll_signal(aw_signal *signal, aw_waker *waker);
+AW_API void aw_signal_free(aw_signal *signal);
 
 /* The descriptor under a chain, or -1. */
 AW_API int aw_writer_fd(const aw_writer *w);

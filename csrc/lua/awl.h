@@ -10,7 +10,7 @@
 
 enum { AWL_READ, AWL_WRITE };     /* directions, each with one slot (W3) */
 enum { AWL_BUDGET = 128 };        /* ready polls until a task must let the loop turn (W12) */
-enum { AWL_TURN_NS = 100000 };     /* nanoseconds in which the loop need not turn again for a task that is alone */
+enum { AWL_TURN_NS = 100000 };    /* nanoseconds in which the loop need not turn again for a task that is alone */
 enum { AWL_SCRATCH = 64 * 1024 }; /* the shared read buffer: the most that one read returns */
 
 struct awl_state;
@@ -69,7 +69,8 @@ struct awl_state {
   int methods_ref, tasks_ref, live_ref, sources_ref;
   int custom_ref, callback_ref, handler_ref;
   int customs_ref, dying_ref; /* custom -> methods: weakly; of the box that is being finalised */
-  int meta_box_ref, meta_waker_ref, meta_timer_ref, meta_task_ref, meta_copy_ref, meta_resolve_ref, meta_bridge_ref;
+  int meta_box_ref, meta_waker_ref, meta_timer_ref, meta_task_ref, meta_copy_ref, meta_resolve_ref, meta_bridge_ref,
+      meta_process_ref, meta_signal_ref;
   char *scratch;
   struct awl_box *boxes;      /* all: what finalisers make during lua_close is never finalised itself */
   struct awl_handle *handles; /* likewise, of tasks */
@@ -196,7 +197,8 @@ ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result); /* leave and 
 static inline struct awl_wakeable *awl_begin_plain(lua_State *L, struct awl_box *b, int dir) {
   struct awl_state *st = b->st;
   struct awl_wakeable *me = st->current, *waits = b->parked[dir].who;
-  if (!me || me->co != L || st->budget == 0 || st->poll_L || st->frame || b->busy || (waits && waits != me)) return NULL;
+  if (!me || me->co != L || st->budget == 0 || st->poll_L || st->frame || b->busy || (waits && waits != me))
+    return NULL;
   st->budget--;
   st->poll_L = L;
   b->busy = true;
@@ -226,6 +228,8 @@ extern const luaL_Reg awl_write_methods[], awl_read_methods[], awl_memory_functi
     awl_timer_methods[], awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[], awl_bridge_functions[],
     awl_bridge_methods[], awl_testing_functions[];
 extern const luaL_Reg awl_wrapper_functions[], awl_wrapper_methods[];
+extern const luaL_Reg awl_file_functions[], awl_file_methods[], awl_process_functions[], awl_process_methods[],
+    awl_signal_methods[];
 
 int awl_custom_call(lua_State *L); /* the protected body of a custom poll */
 int awl_error_handler(lua_State *L);

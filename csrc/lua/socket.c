@@ -13,6 +13,7 @@ static int fd_of(lua_State *L, const char *op) {
   struct awl_box *b = awl_check_box(L, op, 1, 0, "self");
   int fd = b->listener ? aw_listener_fd(b->listener) : aw_writer_fd(b->w);
   if (fd < 0) fd = aw_reader_fd(b->r);
+  if (fd < 0) fd = aw_file_fd(&(aw_stream){.w = b->w, .r = b->r});
   if (fd < 0) awl_arg_error(L, op, 0, "self", "there is no descriptor at the end of its chain");
   return fd;
 }

@@ -7,6 +7,7 @@
 
 struct aw_fd;
 struct aw_ready;
+struct aw_watch;
 
 struct aw_reactor {
   uv_loop_t *loop;
@@ -20,7 +21,9 @@ struct aw_reactor {
   struct aw_ready *ready;   /* of ready_epoll.c */
   struct aw_fd *fds;        /* every descriptor that ever had to wait */
   size_t parked;            /* directions of fds with a waker */
-  size_t requests;          /* look-ups in flight */
+  size_t requests;          /* look-ups and work on the pool, in flight */
+  struct aw_watch *watches; /* processes and signals */
+  size_t handles, watched;  /* of these; waited for */
   bool lent;                /* handles that are not ours may be on the loop */
   bool closed;              /* freed but for the requests in flight, on a loop of the host */
   aw_timer **heap;          /* binary heap by due time */
@@ -34,6 +37,9 @@ struct aw_reactor {
 int aw_reactor_usable(const aw_reactor *reactor);
 
 void aw_reactor_returned(aw_reactor *reactor); /* a request is back; the reactor may be gone now */
+
+void aw_watches_sweep(aw_reactor *reactor);
+void aw_watches_leave(aw_reactor *reactor, bool closing); /* it goes; closing: the handles may be closed */
 
 int aw_timers_timeout(const aw_reactor *reactor); /* milliseconds until the first is due, -1 without any */
 void aw_timers_run(aw_reactor *reactor);

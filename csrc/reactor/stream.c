@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -76,6 +77,17 @@ int aw_fd_stream_new(aw_stream *out, aw_reactor *reactor, int fd, bool socket, c
   self->saved_flags = -1;
   *out = (aw_stream){.w = wt ? &self->w : NULL, .r = rt ? &self->r : NULL};
   return 0;
+}
+
+int aw_fd_reopen(int fd, int access) {
+  char path[64];
+  int flags = access | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+#ifdef __linux__
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  int own = open(path, flags);
+  if (own >= 0) return own;
+#endif
+  return ttyname_r(fd, path, sizeof path) == 0 ? open(path, flags) : -1;
 }
 
 int aw_writer_fd(const aw_writer *w) {

@@ -21,6 +21,9 @@ int aw_fd_stream_new(aw_stream *out, aw_reactor *reactor, int fd, bool socket, c
 void aw_fd_stream_close(
     struct aw_fd_stream *self); /* the descriptor goes, the halves stay: writes fail with UV_EPIPE */
 
+/* A non-blocking open file of its own for the terminal, pipe or device behind fd; negative when it cannot be had. */
+int aw_fd_reopen(int fd, int access);
+
 struct aw_fd_stream *aw_fd_stream_of_writer(const aw_writer *w);
 struct aw_fd_stream *aw_fd_stream_of_reader(const aw_reader *r);
 

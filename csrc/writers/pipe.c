@@ -46,18 +46,11 @@ static const aw_reader_type reader_type = {
 };
 
 /* A second open file for the same pipe or device, so that O_NONBLOCK is not shared with whoever else holds fd. Where
- * that cannot be had (sockets, other systems) the descriptor is dup'd and the flags are put back at close. */
-static int own_descriptor(int fd, int flags, bool *shared) {
-  char path[32];
-  *shared = false;
-#ifdef __linux__
-  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  int own = open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+ * that cannot be had the descriptor is dup'd, and the flags are put back at close; sockets need no flag. */
+static int own_descriptor(int fd, int flags, bool socket, bool *shared) {
+  int own = socket ? -1 : aw_fd_reopen(fd, flags & O_ACCMODE);
+  *shared = own < 0 && !socket && !(flags & O_NONBLOCK);
   if (own >= 0) return own;
-#else
-  (void)path;
-#endif
-  *shared = !(flags & O_NONBLOCK);
   int dup = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   return dup < 0 ? uv_translate_sys_error(errno) : dup;
 }
@@ -67,11 +60,11 @@ int aw_pipe_open(aw_stream *out, aw_reactor *reactor, int fd) {
   int flags = fcntl(fd, F_GETFL), mode = flags & O_ACCMODE;
   if (flags < 0 || fstat(fd, &st) < 0) return uv_translate_sys_error(errno);
   if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) return UV_EPERM;
-  bool shared;
-  int own = own_descriptor(fd, flags, &shared);
+  bool shared, socket = S_ISSOCK(st.st_mode);
+  int own = own_descriptor(fd, flags, socket, &shared);
   if (own < 0) return own;
   aw_stream s;
-  int rc = aw_fd_stream_new(&s, reactor, own, S_ISSOCK(st.st_mode), mode == O_RDONLY ? NULL : &type,
+  int rc = aw_fd_stream_new(&s, reactor, own, socket, mode == O_RDONLY ? NULL : &type,
                             mode == O_WRONLY ? NULL : &reader_type);
   if (rc < 0) return rc;
   struct aw_fd_stream *self = s.w ? aw_fd_stream_of_writer(s.w) : aw_fd_stream_of_reader(s.r);
@@ -111,5 +104,18 @@ int aw_pipe_pair(aw_stream *out, aw_reactor *reactor) {
     return rc;
   }
   *out = (aw_stream){.w = w.w, .r = r.r};
+  return 0;
+}
+
+int aw_pipe_half(aw_stream *out, aw_reactor *reactor, bool writing, int *other) {
+  int fds[2];
+  if (pipe_of_ours(fds) < 0) return uv_translate_sys_error(errno);
+  int rc = aw_fd_stream_new(out, reactor, fds[writing], false, writing ? &type : NULL, writing ? NULL : &reader_type);
+  if (rc < 0) {
+    close(fds[!writing]);
+    return rc;
+  }
+  fcntl(fds[!writing], F_SETFL, 0);
+  *other = fds[!writing];
   return 0;
 }

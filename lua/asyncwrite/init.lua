@@ -7,6 +7,8 @@ local task = require "asyncwrite.task"
 local sync = require "asyncwrite.sync"
 local io = require "asyncwrite.io"
 local net = require "asyncwrite.net"
+local file = require "asyncwrite.file"
+local process = require "asyncwrite.process"
 require "asyncwrite.host.standalone" -- loaded now, as later there may be no descriptor left to open it
 
 local M = {
@@ -27,6 +29,8 @@ local M = {
   checksum = core.checksum, checksum_reader = core.checksum_reader,
   join = core.join, split = core.split, unsplit = core.unsplit, custom = core.custom,
   tcp = net.tcp, unix = net.unix, pipe = net.pipe,
+  file = file.file, stdin = file.stdin, stdout = file.stdout, stderr = file.stderr,
+  process = process.process, signal = process.signal,
 
   copy = io.copy, copy_bidirectional = io.copy_bidirectional,
 }
