@@ -7,7 +7,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#ifdef __linux__
+#include <sys/sysmacros.h>
+#endif
 #include <unistd.h>
 
 enum { READ_HALF = 1 << AW_READ, WRITE_HALF = 1 << AW_WRITE };
@@ -79,9 +84,25 @@ int aw_fd_stream_new(aw_stream *out, aw_reactor *reactor, int fd, bool socket, c
   return 0;
 }
 
+/* Opening a device anew may make another one, such as the next pseudo terminal of a master. */
+static bool is_same_when_reopened(int fd) {
+  struct stat st;
+  if (fstat(fd, &st) < 0) return false;
+  if (S_ISFIFO(st.st_mode)) return true;
+  if (!S_ISCHR(st.st_mode)) return false;
+#ifdef __linux__
+  unsigned number;
+  if (major(st.st_rdev) == 1) return true; /* null, zero, full, random ... */
+  return isatty(fd) && ioctl(fd, TIOCGPTN, &number) < 0;
+#else
+  return isatty(fd);
+#endif
+}
+
 int aw_fd_reopen(int fd, int access) {
   char path[64];
   int flags = access | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+  if (!is_same_when_reopened(fd)) return -1;
 #ifdef __linux__
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   int own = open(path, flags);

@@ -18,6 +18,8 @@
 ---@field tcp asyncwrite.tcp
 ---@field unix asyncwrite.unix
 ---@field pipe asyncwrite.pipe
+---@field file asyncwrite.file
+---@field process asyncwrite.process
 local aw = {}
 
 -- ---- Tasks ----
@@ -350,6 +352,102 @@ function pipe.pair() end
 ---@return string? message
 ---@return string? code EBADF; EPERM for a regular file or a folder
 function pipe.open(fd) end
+
+-- ---- Files and standard streams ----
+
+---@class asyncwrite.file
+local file = {}
+
+--- tokio's OpenOptions. One of read, write and append must be set.
+---@class asyncwrite.OpenOptions
+---@field read? boolean
+---@field write? boolean
+---@field append? boolean every write goes to the end
+---@field truncate? boolean empties it; needs write
+---@field create? boolean makes it where it is missing; needs write or append
+---@field create_new? boolean makes it, and fails with EEXIST where it is there
+---@field max_buf_size? integer bytes, 1 to 2^31-1; see File:set_max_buf_size
+
+--- Opens a file, on the thread pool. What turns out to be a pipe, a terminal or a device becomes a stream that is polled,
+--- as of aw.pipe.open.
+---@async
+---@param path string
+---@param mode? string|asyncwrite.OpenOptions as of io.open: "r" (default), "w", "a", "r+", "w+", "a+", and "wx", "w+x" for a new file only
+---@param perm? integer permissions of a new file, less the umask; default octal 666
+---@return asyncwrite.File? file
+---@return string? message
+---@return string? code ENOENT, EACCES, EEXIST ...
+function file.open(path, mode, perm) end
+
+--- open(path, "w", perm)
+---@async
+---@param path string
+---@param perm? integer
+---@return asyncwrite.File? file
+---@return string? message
+---@return string? code
+function file.create(path, perm) end
+
+--- A file over a descriptor that came from elsewhere. The caller keeps its own: this is another one of the same open file,
+--- so they share its position.
+---@param fd integer
+---@return asyncwrite.File? file
+---@return string? message
+---@return string? code EBADF
+function file.from_fd(fd) end
+
+--- Standard input, whatever it is: terminal, pipe, socket, file, device. No flag of what the process was given changes.
+--- Each call gives a stream of its own.
+---@return asyncwrite.File|asyncwrite.Pipe|nil reader
+---@return string? message
+---@return string? code EBADF
+function aw.stdin() end
+
+--- Standard output. At a terminal it is a line_writer: flush it before the end. Its shutdown flushes; the process's own
+--- descriptor stays open.
+---@return asyncwrite.File|asyncwrite.Pipe|nil writer
+---@return string? message
+---@return string? code EBADF
+function aw.stdout() end
+
+--- Standard error, without a buffer.
+---@return asyncwrite.File|asyncwrite.Pipe|nil writer
+---@return string? message
+---@return string? code EBADF
+function aw.stderr() end
+
+-- ---- Processes and signals ----
+
+---@class asyncwrite.process
+local process = {}
+
+--- The program (a path, or a name to look for in PATH) and its arguments are the list part. There is no shell.
+---@class asyncwrite.SpawnOptions
+---@field [integer] string|number
+---@field env? table<string, string|number|false> to set, or with false to remove, in the environment of this process
+---@field env_clear? boolean start from an empty environment; default false
+---@field cwd? string
+---@field stdin? "inherit"|"pipe"|"null"|integer|asyncwrite.Reader default "inherit"
+---@field stdout? "inherit"|"pipe"|"null"|integer|asyncwrite.Writer default "inherit"
+---@field stderr? "inherit"|"pipe"|"null"|integer|asyncwrite.Writer default "inherit"
+---@field kill_on_drop? boolean SIGKILL when the child is collected or closed; default false: it runs on. Either way it is reaped
+---@field detached? boolean the leader of a session of its own; default false
+
+--- Starts a program. Where it cannot be run that is the failure here. Descriptors and streams stay the caller's: close a
+--- stream that only the child should hold. Raises inside nginx, which reaps every child itself.
+---@param options asyncwrite.SpawnOptions
+---@return asyncwrite.Child? child
+---@return string? message
+---@return string? code ENOENT, EACCES ...; of the program or of cwd
+function process.spawn(options) end
+
+--- Listens to a signal, as tokio's signal::unix. While one listens the process does nothing else with that signal. Raises
+--- inside nginx, and for signals that cannot be caught or are faults.
+---@param signal string|integer "SIGINT", or its number
+---@return asyncwrite.Signal? listener
+---@return string? message
+---@return string? code
+function aw.signal(signal) end
 
 -- ---- Streams ----
 
@@ -989,6 +1087,52 @@ function Socket:poll_connect() end
 ---@class asyncwrite.Pipe: asyncwrite.Duplex, asyncwrite.Descriptor
 local Pipe = {}
 
+--- A file. A write is accepted into a buffer of its own and written behind by the thread pool; the next one waits until
+--- that is done (D1). If it fails, the next write, flush, shutdown or sync tells, once (D2); what was not written is kept,
+--- and the call after that tries again (F7). Flush waits for the kernel, not for the disk: that is sync_all (F6). Close
+--- leaves a write under way to the pool, and bytes that are lost there are warned of. Reading and writing share one
+--- position; what was read ahead is stepped back over before a write (D3). These methods reach through wrappers, which are
+--- flushed first.
+---@class asyncwrite.File: asyncwrite.Duplex, asyncwrite.Descriptor
+local File = {}
+
+--- Moves the position, as file:seek of Lua; with what is under way done before (D5). What a buf_reader had read ahead is
+--- dropped.
+---@async
+---@param whence? "set"|"cur"|"end" default "cur"
+---@param offset? integer default 0
+---@return integer? position from the start of the file
+---@return string? message
+---@return string? code EINVAL before the start; ESPIPE
+function File:seek(whence, offset) end
+
+--- Cuts the file, or extends it with zeros. The position stays.
+---@async
+---@param size integer bytes
+---@return true? ok
+---@return string? message
+---@return string? code
+function File:set_len(size) end
+
+--- Writes what was accepted and waits until it is on the disk, with what describes it (fsync). After a failure of the
+--- disk the kernel may have dropped the bytes: a later sync that succeeds does not bring them back.
+---@async
+---@return true? ok
+---@return string? message
+---@return string? code
+function File:sync_all() end
+
+--- As sync_all, but without what is not needed to read the bytes again, such as times (fdatasync).
+---@async
+---@return true? ok
+---@return string? message
+---@return string? code
+function File:sync_data() end
+
+--- The most that one write accepts and the file holds (D6); and the most that one read fetches. 2 MiB until then.
+---@param n integer bytes, 1 to 2^31-1
+function File:set_max_buf_size(n) end
+
 ---@class asyncwrite.Memory: asyncwrite.Writer
 local Memory = {}
 
@@ -1205,6 +1349,52 @@ function Channel:values() end
 --- No more sends; what is queued can still be received. Wakes everybody who waits.
 function Channel:close() end
 
+--- A child process. In Lua 5.4 a to-be-closed variable.
+---@class asyncwrite.Child
+---@field stdin? asyncwrite.Pipe with stdin = "pipe": its shutdown is the end of file for the child
+---@field stdout? asyncwrite.Pipe with stdout = "pipe"
+---@field stderr? asyncwrite.Pipe with stderr = "pipe"
+local Child = {}
+
+--- Waits for its end; may be called again. Its pipes may still hold what it wrote. One task at a time.
+---@async
+---@return integer? status what it exited with; 128 + the number of the signal that ended it
+---@return string? signal "SIGKILL" ...; nil when it exited by itself; the message on failure
+---@return string? code
+function Child:wait() end
+
+---@return integer|false|nil status as wait; false while it runs
+---@return string? signal
+---@return string? code
+function Child:try_wait() end
+
+---@param signal? string|integer default "SIGTERM"
+---@return true? ok
+---@return string? message
+---@return string? code ESRCH once its end was seen
+function Child:kill(signal) end
+
+--- The id it has, or had.
+---@return integer pid
+function Child:pid() end
+
+--- Drops it: its three streams are closed; with kill_on_drop it is killed, else it runs on.
+function Child:close() end
+
+--- In Lua 5.4 a to-be-closed variable.
+---@class asyncwrite.Signal
+local Signal = {}
+
+--- Waits until the signal has come since the last recv; several may count as one. Cancel-safe. One task at a time.
+---@async
+---@return true? ok
+---@return string? message
+---@return string? code ECANCELED: it was closed
+function Signal:recv() end
+
+--- Stops listening: the signal does again what it did before.
+function Signal:close() end
+
 -- ---- Internal ----
 
 --- The module asyncwrite.core: what the library's own Lua files are made of. No promises: it changes without notice.
@@ -1250,6 +1440,15 @@ function Channel:close() end
 ---@field unix_pair fun(): asyncwrite.Socket?, asyncwrite.Socket|string, string?
 ---@field pipe_pair fun(): asyncwrite.Pipe?, asyncwrite.Pipe|string, string?
 ---@field pipe_open fun(fd: integer): asyncwrite.Pipe?, string?, string?
+---@field file_open function (path, options, perm): a file under way, or the triple
+---@field file_from_fd fun(fd: integer): asyncwrite.File?, string?, string?
+---@field file_poll_open function (file): true and whether it is no file; false; or the triple
+---@field file_poll function (file, kind, id [, offset [, whence]]): the result; false and the id for the next poll; or the triple
+---@field stdio_open fun(fd: integer): asyncwrite.Pipe?, string?, string? EPERM: it must be had as a file
+---@field is_terminal fun(fd: integer): boolean
+---@field process_spawn function (args, env, cwd, stdin, stdout, stderr, kill_on_drop, detached): the handle and three pipes or nil, or the triple
+---@field environ fun(): string[] "NAME=value" ... of this process
+---@field signal fun(signal: string|integer): userdata?, string?, string?
 
 --- A task as C sees it.
 ---@class asyncwrite.core.Handle

@@ -30,6 +30,12 @@ local function check_size(op, number, name, value)
   end
 end
 
+local function check_perm(op, number, perm)
+  if perm == nil then return PERM end
+  if type(perm) == "number" and perm >= 0 and perm <= 4095 and perm % 1 == 0 then return perm end
+  core.arg_error(op, number, "perm", "octal 0 to 7777 expected, got " .. tostring(perm))
+end
+
 local function check_options(options)
   for key, value in pairs(options) do
     if not known[key] then core.arg_error("open", 2, "mode", "unknown option '" .. tostring(key) .. "'") end
@@ -86,8 +92,9 @@ end
 function M.file.open(path, mode, perm)
   if type(path) ~= "string" then core.arg_error("open", 1, "path", "string expected, got " .. type(path)) end
   local options = options_of(mode)
+  perm = check_perm("open", 3, perm)
   task.need_task("open")
-  local file, message, code = core.file_open(path, options, perm == nil and PERM or perm)
+  local file, message, code = core.file_open(path, options, perm)
   if not file then return nil, message, code end
   if options.max_buf_size then file:set_max_buf_size(options.max_buf_size) end
   file, message, code = wait_open(file)
@@ -98,6 +105,8 @@ end
 --- A file to write to, new or emptied.
 function M.file.create(path, perm)
   if type(path) ~= "string" then core.arg_error("create", 1, "path", "string expected, got " .. type(path)) end
+  perm = check_perm("create", 2, perm)
+  task.need_task("create")
   local file, message, code = M.file.open(path, modes.w, perm)
   if file then return file end
   return nil, message, code

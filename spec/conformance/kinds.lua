@@ -9,9 +9,11 @@
 --   vectored  what is_write_vectored says                         buffer    bytes held back at most, by a wrapper
 --   zero      it gives 0 when it has no room                      blind     nobody can see what arrived (sink)
 --   double    t.double logs every call that reaches the leaf      leaf      no wrapper around it
+--   behind    NotReady while what it accepted is being written
 
 local aw = require "asyncwrite"
 local D = require "support.doubles"
+local child = require "support.child"
 local runner = require "asyncwrite.testing.conformance.runner"
 
 local CAPACITY = 64        -- of pipes in memory
@@ -123,6 +125,65 @@ leaf("pipe(socket)", { vectored = true, full = true, peer = true, eof = true, ha
   near:close()
 end)
 
+-- An unlinked file; it is looked at through its descriptor.
+local function file(mode, max, through)
+  return function(t)
+    local path = os.tmpname()
+    t.w = assert(aw.file.open(path, mode))
+    os.remove(path)
+    if max then t.w:set_max_buf_size(max) end
+    if through then t.w = through(t.w) end
+    local fd = t.w:fd()
+    t.contents = function()
+      local look = assert(io.open("/proc/self/fd/" .. fd, "rb"))
+      local bytes = look:read("*a")
+      look:close()
+      return bytes
+    end
+  end
+end
+leaf("file", { vectored = true, behind = true, fd = true }, file("w+"))
+leaf("file(max 7)", { vectored = true, behind = true, fd = true }, file("w+", 7))
+leaf("file(append)", { vectored = true, behind = true, fd = true }, file("a"))
+
+-- A child that hands on what it is given.
+leaf("child stdin", { vectored = true, full = true, late = true, peer = true, eof = true, fd = true }, function(t)
+  local cat = assert(aw.process.spawn { "cat", stdin = "pipe", stdout = "pipe", stderr = "null" })
+  t.w, t.peer = cat.stdin, cat.stdout
+end)
+
+-- aw.stdout() while fd 1 is another: it keeps no hold of that.
+local function stdout_at(fd)
+  local posix = child.posix()
+  local saved = posix.dup(1)
+  posix.dup2(fd, 1)
+  local w, message = aw.stdout()
+  posix.dup2(saved, 1)
+  posix.close(saved)
+  return assert(w, message)
+end
+
+leaf("stdout(pipe)", { vectored = true, full = true, peer = true, eof = true, fd = true }, function(t)
+  local w
+  t.peer, w = aw.pipe.pair()
+  t.w = stdout_at(w:fd())
+  w:close()
+end)
+
+leaf("stdout(socket)", { vectored = true, full = true, peer = true, eof = true, fd = true }, function(t)
+  local near
+  near, t.peer = aw.unix.pair()
+  assert(near:set_send_buffer_size(SEND_BUFFER))
+  t.w = stdout_at(near:fd())
+  near:close()
+end)
+
+leaf("stdout(file)", { vectored = true, behind = true, fd = true }, file("w+", nil, function(f)
+  local w = stdout_at(f:fd())
+  f:close()
+  return w
+end))
+
 leaf("custom", { double = true }, function(t) t:use(D.writer()) end)
 
 leaf("custom(vectored)", { double = true, vectored = true }, function(t) t:use(D.writer { vectored = true }) end)
@@ -138,7 +199,7 @@ end)
 -- ---- Wrappers ----
 
 for _, inner in ipairs { "sink", "memory", "cursor(fixed)", "duplex", "simplex", "tcp", "unix", "pipe", "custom",
-  "custom(vectored)", "lua_pipe", "chaos", "chaos(vectored)" } do
+  "custom(vectored)", "lua_pipe", "chaos", "chaos(vectored)", "file", "child stdin" } do
   buffered(inner)
 end
 buffered("memory", 0, "buf_writer(0) > memory")

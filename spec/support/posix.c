@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* A Lua module for specs, compiled by them: what plain Lua cannot do. The few functions of Lua's C API that it uses are
  * the same in every version, so they are declared here and it needs no headers of the interpreter at hand. */
+#include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 typedef struct lua_State lua_State;
@@ -75,6 +80,53 @@ static int l_send_fd(lua_State *L) {
   return 1;
 }
 
+/* openpty() -> master, slave: a pseudo terminal that changes nothing on its way */
+static int l_openpty(lua_State *L) {
+  int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0) return 0;
+  int slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (slave < 0) return 0;
+  struct termios raw;
+  tcgetattr(slave, &raw);
+  cfmakeraw(&raw);
+  tcsetattr(slave, TCSANOW, &raw);
+  lua_pushinteger(L, master);
+  lua_pushinteger(L, slave);
+  return 2;
+}
+
+/* dup(fd) -> another, above the standard ones */
+static int l_dup(lua_State *L) {
+  lua_pushinteger(L, fcntl((int)luaL_checkinteger(L, 1), F_DUPFD_CLOEXEC, 3));
+  return 1;
+}
+
+static int l_dup2(lua_State *L) {
+  lua_pushinteger(L, dup2((int)luaL_checkinteger(L, 1), (int)luaL_checkinteger(L, 2)));
+  return 1;
+}
+
+static int l_close(lua_State *L) {
+  lua_pushinteger(L, close((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+/* kill(pid, signal) */
+static int l_kill(lua_State *L) {
+  lua_pushinteger(L, kill((pid_t)luaL_checkinteger(L, 1), (int)luaL_checkinteger(L, 2)));
+  return 1;
+}
+
+/* limit_file_size(bytes): of this process; -1: none */
+static int l_limit_file_size(lua_State *L) {
+  struct rlimit limit;
+  getrlimit(RLIMIT_FSIZE, &limit);
+  ptrdiff_t bytes = luaL_checkinteger(L, 1);
+  limit.rlim_cur = bytes < 0 ? limit.rlim_max : (rlim_t)bytes;
+  lua_pushinteger(L, setrlimit(RLIMIT_FSIZE, &limit));
+  return 1;
+}
+
 /* other_state(script): runs it in a new lua_State, which is closed then; its error, or nothing */
 static int l_other_state(lua_State *L) {
   const char *script = luaL_checklstring(L, 1, NULL);
@@ -95,6 +147,8 @@ int luaopen_posix(lua_State *L) {
   } functions[] = {
       {"fork", l_fork},         {"wait", l_wait},       {"exit", l_exit},
       {"send_oob", l_send_oob}, {"send_fd", l_send_fd}, {"other_state", l_other_state},
+      {"openpty", l_openpty},   {"dup", l_dup},         {"dup2", l_dup2},
+      {"close", l_close},       {"kill", l_kill},       {"limit_file_size", l_limit_file_size},
   };
   lua_createtable(L, 0, 8);
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {

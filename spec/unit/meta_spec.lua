@@ -26,7 +26,7 @@ local function parse_block(lines)
       local name, optional, kind = rest:match("^([%w_.]+)(%??)%s+(.+)$")
       block.params[#block.params + 1] = { name = name, optional = optional == "?", kind = kind }
     elseif tag == "field" then
-      block.fields[rest:match("^[%w_]+")] = rest
+      block.fields[rest:match("^[%w_%[%]]+")] = rest
     elseif tag == "return" then
       block.returns[#block.returns + 1] = rest
     elseif tag == "async" then
@@ -84,8 +84,8 @@ end
 local function close_all()
   for i = #made, 1, -1 do
     local object = made[i]
-    if not aw.is_stream(object) then object:cancel()
-    elseif not object:is_closed() then object:close() end
+    if object.cancel then object:cancel()
+    elseif not (aw.is_stream(object) and object:is_closed()) then object:close() end
   end
   made = {}
 end
@@ -120,6 +120,18 @@ make["asyncwrite.Socket"] = function()
   return note(assert(aw.tcp.connect(host, port)))
 end
 make["asyncwrite.Descriptor"] = make["asyncwrite.Socket"]
+
+local function scratch_file()
+  local path = os.tmpname()
+  note { close = function() os.remove(path) end }
+  return path
+end
+make["asyncwrite.File"] = function() return note(assert(aw.file.open(scratch_file(), "w+"))) end
+make["asyncwrite.Child"] = function()
+  return note(assert(aw.process.spawn { "sleep", "60", stdin = "pipe", stdout = "pipe", stderr = "pipe", kill_on_drop = true }))
+end
+make["asyncwrite.SpawnOptions"] = function() return { "true" } end
+make["asyncwrite.Signal"] = function() return note(aw.signal("SIGUSR2")) end
 
 make["asyncwrite.Memory"] = function() return aw.memory() end
 make["asyncwrite.Cursor"] = function() return aw.cursor("some bytes") end
@@ -169,6 +181,9 @@ local special = {
   ["asyncwrite.pipe.open"] = function()
     return { note(assert(aw.unix.pair())):fd() }
   end,
+  ["asyncwrite.file.open"] = function() return { scratch_file() } end,
+  ["asyncwrite.file.create"] = function() return { scratch_file() } end,
+  ["asyncwrite.signal"] = function() return { "SIGUSR1" } end,
   ["asyncwrite.unsplit"] = function() return { aw.split(aw.duplex(1)) } end,
   ["asyncwrite.checksum"] = function() return { aw.memory(), "sha256" } end,
   ["asyncwrite.checksum_reader"] = function() return { aw.cursor("x"), "sha256" } end,
@@ -196,7 +211,8 @@ local function arguments(f)
   return args
 end
 
-local modules = { ["asyncwrite"] = aw, ["asyncwrite.tcp"] = aw.tcp, ["asyncwrite.unix"] = aw.unix, ["asyncwrite.pipe"] = aw.pipe }
+local modules = { ["asyncwrite"] = aw, ["asyncwrite.tcp"] = aw.tcp, ["asyncwrite.unix"] = aw.unix, ["asyncwrite.pipe"] = aw.pipe,
+  ["asyncwrite.file"] = aw.file, ["asyncwrite.process"] = aw.process }
 
 -- The function that is documented as f and the arguments for it, its object first.
 local function real(f)
@@ -223,7 +239,7 @@ local function call(f, args, name)
   local suspended = results == nil -- noted before the cancel, which LuaJIT's pcall catches
   task:cancel()
   for _, result in ipairs(results or {}) do
-    if aw.is_stream(result) or type(result) == "table" and result.cancel then note(result) end
+    if aw.is_stream(result) or type(result) == "table" and (result.cancel or result.handle) then note(result) end
   end
   return suspended, unpack(results or {})
 end
@@ -279,12 +295,13 @@ function M.test_every_method_of_streams_is_documented_and_what_is_documented_is_
   lu.assertEquals(documented(unpack(stream_classes)), public(core.methods))
 end
 
-function M.test_the_methods_of_tasks_wakers_mutex_notify_and_channel_are_documented_and_there()
+function M.test_the_methods_of_what_is_no_stream_are_documented_and_there()
   run(function()
-    for _, name in ipairs { "Task", "Waker", "Mutex", "Guard", "Notify", "Channel" } do
-      local class = "asyncwrite." .. name
+    for _, short in ipairs { "Task", "Waker", "Mutex", "Guard", "Notify", "Channel", "Child", "Signal" } do
+      local class = "asyncwrite." .. short
       local object = make[class]()
-      lu.assertEquals(documented(class), public(debug.getmetatable(object).__index), class)
+      lu.assertEquals(public(meta.classes[class].functions), public(debug.getmetatable(object).__index), class)
+      for name in pairs(meta.classes[class].fields) do lu.assertNotNil(object[name], class .. "." .. name) end
     end
   end)
 end

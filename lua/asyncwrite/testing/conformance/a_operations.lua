@@ -133,7 +133,7 @@ clause("A10", "a_timeout_tells_how_many_bytes_were_accepted", { "full" }, functi
   t:put_and_finish(t:text(3))
 end)
 
-clause("A10", "what_is_ready_beats_a_deadline_that_has_passed", { "!random" }, function(t)
+clause("A10", "what_is_ready_beats_a_deadline_that_has_passed", { "!random", "!behind" }, function(t)
   local s = t:text(10)
   check.equal(aw.timeout(0, function() return t.w:write_all(s) end), true, "write_all in no time")
   t:book(s, #s)

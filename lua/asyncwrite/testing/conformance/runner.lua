@@ -33,6 +33,7 @@ R.reasons = {
   ["!buffer"] = "a buffer is in the way of the leaf",
   zero = "it never gives 0 for bytes",
   ["!zero"] = "it gives 0 where there is no room",
+  ["!behind"] = "it waits for what it is writing behind",
   ["!blind"] = "nobody can see what a sink got",
   tells = "what it holds back is not told by buffered()",
   double = "no double below that could count calls",

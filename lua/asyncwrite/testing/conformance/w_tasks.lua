@@ -51,7 +51,7 @@ clause("W12", "a_task_that_never_waits_lets_others_run", {}, function(t)
   t:keep_ready(function() others = others + 1 end)
   aw.yield()
   local seen, since = others, 0
-  for _ = 1, 1000 do
+  for _ = 1, t.kind.behind and 300 or 1000 do -- it waits each time, and the others do not go on for ever
     t:book("x", check.count("x", t.w:write("x")))
     since = since + 1
     if others ~= seen then seen, since = others, 0 end
@@ -60,7 +60,7 @@ clause("W12", "a_task_that_never_waits_lets_others_run", {}, function(t)
   t:finish()
 end)
 
-clause("W12", "after_128_ready_polls_comes_a_pending_with_its_wake", { "!full", "!random" }, function(t)
+clause("W12", "after_128_ready_polls_comes_a_pending_with_its_wake", { "!full", "!random", "!behind" }, function(t)
   t:keep_ready()
   aw.yield() -- a fresh budget, and somebody else is ready
   local n = 0
@@ -70,7 +70,7 @@ clause("W12", "after_128_ready_polls_comes_a_pending_with_its_wake", { "!full", 
   check.equal(t.w:poll_write("x"), 1, "a poll on a new budget")
 end)
 
-clause("W12", "a_task_that_is_alone_lets_the_loop_turn", { "!full", "!random" }, function(t)
+clause("W12", "a_task_that_is_alone_lets_the_loop_turn", { "!full", "!random", "!behind" }, function(t)
   local n = 0
   while n < ENDLESS and t.w:poll_write("x") do n = n + 1 end
   check.ok(n >= BUDGET - 1 and n < ENDLESS, n .. " ready polls in a row")

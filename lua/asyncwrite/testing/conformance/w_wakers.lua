@@ -201,6 +201,7 @@ clause("W8", "a_parked_writer_is_told_that_its_peer_was_collected", { "full", "p
   collectgarbage()
   collectgarbage()
   c:wait()
+  if t.kind.late then return check.fails("EPIPE ECONNRESET", "what writes end with", nil, "", t:break_pipe()) end
   check.fails("EPIPE ECONNRESET", "poll_write", D.ready(t.w, "poll_write", "x"))
 end)
 
@@ -224,6 +225,7 @@ clause("W10", "a_disconnected_peer_stays_disconnected", { "peer", "fd", "full", 
   local c = t:fill()
   t:close_peer()
   c:wait()
+  if t.kind.late then t:break_pipe() end -- room may have come first
   for _ = 1, 5 do
     check.fails("EPIPE ECONNRESET", "poll_write", select(2, D.poll(t.w, "poll_write", "x")))
     aw.yield()
