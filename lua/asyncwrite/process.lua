@@ -50,12 +50,14 @@ local function check_text(name, value)
   return value
 end
 
+local function text_of(name, value)
+  if type(value) == "number" then return tostring(value) end
+  return check_text(name, value)
+end
+
 local function check_args(options)
   local args, n = {}, #options
-  for i = 1, n do
-    local value = options[i]
-    args[i] = check_text("argument " .. i - 1, type(value) == "number" and tostring(value) or value)
-  end
+  for i = 1, n do args[i] = text_of("argument " .. i - 1, options[i]) end
   if n == 0 or args[1] == "" then fault("the program to run is missing") end
   for key in pairs(options) do
     if not known[key] and not (type(key) == "number" and args[key]) then fault("unknown option '%s'", tostring(key)) end
@@ -73,7 +75,7 @@ local function environment(options)
     check_text("env", name)
     if name == "" or name:find("=", 1, true) then fault("env: '%s' cannot be a name", name) end
     changed[name] = true
-    if value then list[#list + 1] = name .. "=" .. check_text("env." .. name, type(value) == "number" and tostring(value) or value) end
+    if value then list[#list + 1] = name .. "=" .. text_of("env." .. name, value) end
   end
   for _, pair in ipairs(options.env_clear and {} or core.environ()) do
     if not changed[pair:match("^([^=]*)")] then list[#list + 1] = pair end
