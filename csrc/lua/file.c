@@ -62,11 +62,20 @@ static int l_is_terminal(lua_State *L) {
   return 1;
 }
 
-static struct awl_box *check_file(lua_State *L, const char *op, aw_stream *s) {
-  struct awl_box *b = awl_check_box(L, op, 1, 0, "self");
+static struct awl_box *check_file_at(lua_State *L, const char *op, int index, aw_stream *s) {
+  struct awl_box *b = awl_check_box(L, op, index, 0, "self");
   *s = (aw_stream){.w = b->w, .r = b->r};
   if (!aw_is_file(s)) awl_arg_error(L, op, 0, "self", "there is no file at the end of its chain");
   return b;
+}
+
+static struct awl_box *check_file(lua_State *L, const char *op, aw_stream *s) { return check_file_at(L, op, 1, s); }
+
+/* core.check_file(op, value): raises unless value is a stream with a file at the end of its chain. */
+static int l_check_file(lua_State *L) {
+  aw_stream s;
+  check_file_at(L, luaL_checkstring(L, 1), 2, &s);
+  return 0;
 }
 
 static int direction(const struct awl_box *b) { return b->w ? AWL_WRITE : AWL_READ; }
@@ -126,6 +135,7 @@ const luaL_Reg awl_file_functions[] = {
     {"file_from_fd", l_file_from_fd},
     {"file_poll_open", l_file_poll_open},
     {"file_poll", l_file_poll},
+    {"check_file", l_check_file},
     {"stdio_open", l_stdio_open},
     {"is_terminal", l_is_terminal},
     {NULL, NULL},

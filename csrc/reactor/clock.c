@@ -33,7 +33,8 @@ bool aw_reactor_jump(aw_reactor *r) {
 }
 
 bool aw_clock_jump_if_idle(aw_reactor *r) {
-  return r->paused && r->parked + r->requests == 0 && r->timers > 0 && !aw_reactor_lent_alive(r) && aw_reactor_jump(r);
+  return r->paused && r->parked + r->requests + r->watched == 0 && r->timers > 0 && !aw_reactor_lent_alive(r) &&
+         aw_reactor_jump(r);
 }
 
 void aw_clock_add(aw_reactor *r, uint64_t ns) {

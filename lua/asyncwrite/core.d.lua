@@ -1444,6 +1444,7 @@ function Signal:close() end
 ---@field file_from_fd fun(fd: integer): asyncwrite.File?, string?, string?
 ---@field file_poll_open function (file): true and whether it is no file; false; or the triple
 ---@field file_poll function (file, kind, id [, offset [, whence]]): the result; false and the id for the next poll; or the triple
+---@field check_file fun(op: string, value: any) raises unless it is a stream with a file at the end of its chain
 ---@field stdio_open fun(fd: integer): asyncwrite.Pipe?, string?, string? EPERM: it must be had as a file
 ---@field is_terminal fun(fd: integer): boolean
 ---@field process_spawn function (args, env, cwd, stdin, stdout, stderr, kill_on_drop, detached): the handle and three pipes or nil, or the triple

@@ -146,7 +146,7 @@ local whences = { set = true, cur = true, ["end"] = true }
 --- Moves the position, as Lua's file:seek: whence "set", "cur" (default) or "end", offset (0). Returns the new position
 --- from the start of the file. Wrappers are flushed first; what a buf_reader had read ahead is dropped.
 function methods.seek(file, whence, offset)
-  core.check_stream("seek", 0, "self", file, "")
+  core.check_file("seek", file)
   whence, offset = whence == nil and "cur" or whence, offset == nil and 0 or offset
   if not whences[whence] then
     core.arg_error("seek", 1, "whence", "'set', 'cur' or 'end' expected, got " .. tostring(whence))
@@ -164,7 +164,7 @@ end
 
 --- Cuts the file, or extends it with zeros.
 function methods.set_len(file, size)
-  core.check_stream("set_len", 0, "self", file, "w")
+  core.check_file("set_len", file)
   check_integer("set_len", 1, "size", size, 0)
   local ok, message, code = flush_above(file)
   if ok then
@@ -177,7 +177,7 @@ end
 for _, op in ipairs { "sync_all", "sync_data" } do
   --- Writes all that was accepted, and waits until it is on the disk (fsync, fdatasync).
   methods[op] = function(file)
-    core.check_stream(op, 0, "self", file, "")
+    core.check_file(op, file)
     local ok, message, code = flush_above(file)
     if ok then
       ok, message, code = wait_op(op, file)

@@ -21,6 +21,7 @@ local right = {
   poll_read_until = { "x" }, read_until = { "x" }, read_exact = { 1 }, consume = { 0 }, set_position = { 0 },
   advance = { 0 }, set_nodelay = { true }, set_keepalive = { true }, set_send_buffer_size = { 1 },
   set_recv_buffer_size = { 1 }, serve = { function() end },
+  seek = { "cur", 0 }, set_len = { 0 }, set_max_buf_size = { 1 },
 }
 for _, format in ipairs { "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "u128", "i128", "f32", "f64" } do
   right["write_" .. format], right["write_" .. format .. "_le"] = { 1, 1 }, { 1, 1 }
@@ -106,6 +107,14 @@ T.test_a_method_of_one_kind_on_another = misuses {
   function() memory:fd() end, "bad self to 'fd' (there is no descriptor at the end of its chain)",
   function() memory:local_addr() end, "bad self to 'local_addr' (there is no descriptor at the end of its chain)",
   function() memory:set_nodelay(true) end, "bad self to 'set_nodelay' (there is no descriptor at the end of its chain)",
+}
+
+T.test_methods_of_files_on_others = misuses {
+  function() memory:seek() end, "bad self to 'seek' (there is no file at the end of its chain)",
+  function() memory:set_len(0) end, "bad self to 'set_len' (there is no file at the end of its chain)",
+  function() memory:sync_all() end, "bad self to 'sync_all' (there is no file at the end of its chain)",
+  function() memory:sync_data() end, "bad self to 'sync_data' (there is no file at the end of its chain)",
+  function() memory:set_max_buf_size(1) end, "bad self to 'set_max_buf_size' (there is no file at the end of its chain)",
 }
 
 -- ---- arguments of the write direction ----
