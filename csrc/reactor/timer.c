@@ -52,8 +52,12 @@ static void take_out(aw_timer *t) {
   sift_up(r, last, last->at);
 }
 
+/* Before 1.45 libuv runs what is due first and then goes to sleep, though a task may be ready now: it is told not to. */
 static void on_tick(uv_timer_t *tick) {
-  if (tick->data) aw_timers_run(tick->data);
+  aw_reactor *r = tick->data;
+  if (r == NULL) return;
+  if (r->loop == &r->own) uv_stop(r->loop);
+  aw_timers_run(r);
 }
 
 int aw_timers_timeout(const aw_reactor *r) {
