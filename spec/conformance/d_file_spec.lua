@@ -179,6 +179,8 @@ local PRELUDE = [[
     posix.limit_file_size(LIMIT)
 ]]
 
+if rawget(_G, "ngx") then return M end -- a worker of nginx cannot start it
+
 local function limited(script)
   child.check(child.posix_text() .. PRELUDE .. script .. [[
     end)
