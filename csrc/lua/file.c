@@ -131,14 +131,10 @@ static int w_set_max_buf_size(lua_State *L) {
 }
 
 const luaL_Reg awl_file_functions[] = {
-    {"file_open", l_file_open},
-    {"file_from_fd", l_file_from_fd},
-    {"file_poll_open", l_file_poll_open},
-    {"file_poll", l_file_poll},
-    {"check_file", l_check_file},
-    {"stdio_open", l_stdio_open},
-    {"is_terminal", l_is_terminal},
-    {NULL, NULL},
+    {"file_open", l_file_open},           {"file_from_fd", l_file_from_fd},
+    {"file_poll_open", l_file_poll_open}, {"file_poll", l_file_poll},
+    {"check_file", l_check_file},         {"stdio_open", l_stdio_open},
+    {"is_terminal", l_is_terminal},       {NULL, NULL},
 };
 
 const luaL_Reg awl_file_methods[] = {{"set_max_buf_size", w_set_max_buf_size}, {NULL, NULL}};

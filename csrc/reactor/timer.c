@@ -52,7 +52,8 @@ static void take_out(aw_timer *t) {
   sift_up(r, last, last->at);
 }
 
-/* Before 1.45 libuv runs what is due first and then goes to sleep, though a task may be ready now: it is told not to. */
+/* Before 1.45 libuv runs what is due first and then goes to sleep, though a task may be ready now: it is told not to.
+ */
 static void on_tick(uv_timer_t *tick) {
   aw_reactor *r = tick->data;
   if (r == NULL) return;
