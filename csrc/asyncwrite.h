@@ -228,12 +228,14 @@ AW_API uint64_t aw_reactor_now(const aw_reactor *reactor); /* nanoseconds, monot
 /* A clock for tests. While it is paused time stands still, and a turn of a private loop that would wait for nothing but
  * timers goes to the first of them at once. A turn that waits for a descriptor or a look-up too takes its real time.
  * jump: to the first timer, whatever else is waited for; false: not paused, or no timer. resume: on from there at the
- * real pace. set_clock: it is now ns, and every timer keeps the time it has left; uv_hrtime() is the real time. */
+ * real pace. set_clock: it is now ns; real_time: the clock is as it was at first. With both every timer keeps the time
+ * it has left. */
 AW_API void aw_reactor_pause(aw_reactor *reactor);
 AW_API void aw_reactor_resume(aw_reactor *reactor);
 AW_API bool aw_reactor_is_paused(const aw_reactor *reactor);
 AW_API bool aw_reactor_jump(aw_reactor *reactor);
 AW_API void aw_reactor_set_clock(aw_reactor *reactor, uint64_t ns);
+AW_API void aw_reactor_real_time(aw_reactor *reactor);
 
 /* A timer that wakes once. */
 typedef struct aw_timer aw_timer;

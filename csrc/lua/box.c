@@ -124,19 +124,9 @@ void awl_move_out(struct awl_box *b) {
   b->moved = b->closed = true;
 }
 
-static int w_close(lua_State *L) {
-  struct awl_box *b = awl_to_box(L, 1);
-  if (b == NULL) return awl_type_error(L, "close", 1, 0, "self", "writer or reader");
-  if (b->moved) awl_arg_error(L, "close", 0, "self", "it was moved into a wrapper or split");
-  if (!b->closed && b->st->poll_L == NULL) awl_drain_functions(L, b->st);
-  awl_close_box(b);
-  if (b->st->poll_L == NULL) awl_drain_functions(L, b->st);
-  return 0;
-}
-
-static int w_gc(lua_State *L) {
-  struct awl_box *b = lua_touserdata(L, 1);
-  if (!b->closed) warn_of_lost(b);
+/* Closes the box at 1. What is written in Lua in it may be collected already, and closed by the close of another: then
+ * only the box's anchor still knows it. */
+static void close_anchored(lua_State *L, struct awl_box *b) {
   if (b->anchored && !b->closed && !b->st->dead) {
     int outer = b->st->dying_ref;
     lua_getiuservalue(L, 1, 1);
@@ -146,6 +136,22 @@ static int w_gc(lua_State *L) {
     b->st->dying_ref = outer;
   }
   awl_close_box(b);
+}
+
+static int w_close(lua_State *L) {
+  struct awl_box *b = awl_to_box(L, 1);
+  if (b == NULL) return awl_type_error(L, "close", 1, 0, "self", "writer or reader");
+  if (b->moved) awl_arg_error(L, "close", 0, "self", "it was moved into a wrapper or split");
+  if (!b->closed && b->st->poll_L == NULL) awl_drain_functions(L, b->st);
+  close_anchored(L, b);
+  if (b->st->poll_L == NULL) awl_drain_functions(L, b->st);
+  return 0;
+}
+
+static int w_gc(lua_State *L) {
+  struct awl_box *b = lua_touserdata(L, 1);
+  if (!b->closed) warn_of_lost(b);
+  close_anchored(L, b);
   for (int dir = AWL_READ; dir <= AWL_WRITE; dir++) awl_note(&b->parked[dir], NULL);
   if (b->next) b->next->prev = b->prev;
   if (b->prev) b->prev->next = b->next;

@@ -15,10 +15,10 @@ static int l_clock_resume(lua_State *L) {
   return 0;
 }
 
-/* core.clock_set([seconds]): it is so late now; nil: as late as it really is. Timers keep the time they have left. */
+/* core.clock_set([seconds]): it is so late now; nil: the real time. */
 static int l_clock_set(lua_State *L) {
-  aw_reactor *r = reactor(L, "clock_set");
-  aw_reactor_set_clock(r, lua_isnoneornil(L, 1) ? uv_hrtime() : (uint64_t)(luaL_checknumber(L, 1) * 1e9));
+  if (!lua_isnoneornil(L, 1)) aw_reactor_set_clock(reactor(L, "clock_set"), (uint64_t)(luaL_checknumber(L, 1) * 1e9));
+  else if (awl_state_of(L)->reactor) aw_reactor_real_time(awl_state_of(L)->reactor);
   return 0;
 }
 

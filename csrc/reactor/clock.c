@@ -24,6 +24,14 @@ void aw_reactor_set_clock(aw_reactor *r, uint64_t ns) {
   aw_timers_move(r, now, ns);
 }
 
+void aw_reactor_real_time(aw_reactor *r) {
+  uint64_t now = aw_reactor_now(r);
+  if (!r->paused && r->shift == 0) return;
+  r->paused = false;
+  r->shift = 0;
+  aw_timers_move(r, now, uv_hrtime());
+}
+
 bool aw_reactor_jump(aw_reactor *r) {
   uint64_t due;
   if (!r->paused || !aw_timers_first(r, &due)) return false;

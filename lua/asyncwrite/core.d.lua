@@ -1423,7 +1423,7 @@ function Signal:close() end
 ---@field timer fun(seconds: number): asyncwrite.core.Timer
 ---@field clock_pause fun() the clock stands still; see aw_reactor_pause
 ---@field clock_resume fun() it goes on at the real pace
----@field clock_set fun(seconds?: number) it is so late now; nil: as late as it really is; timers keep what they have left
+---@field clock_set fun(seconds?: number) it is so late now; nil: the real time; timers keep what they have left
 ---@field clock_jump fun(): boolean to the next timer; false: there is none, or the clock runs
 ---@field clock_is_paused fun(): boolean
 ---@field take_wake fun(handle: asyncwrite.core.Handle): boolean was the task woken? Takes it off the ready list

@@ -15,6 +15,7 @@ local aw = require "asyncwrite"
 local D = require "support.doubles"
 local child = require "support.child"
 local runner = require "asyncwrite.testing.conformance.runner"
+local testing = require "asyncwrite.testing"
 
 local CAPACITY = 64        -- of pipes in memory
 local BUFFER = 16          -- of buf_writers
@@ -199,6 +200,28 @@ leaf("chaos(vectored)", { random = true, vectored = true }, function(t)
   t:use(D.writer(D.chaos(t.random, { vectored = true })))
 end)
 
+-- Any bytes will do; what is left of the script when a test ends is none of its business.
+local function use_mock(t, script)
+  local mock
+  t.w, mock = testing.mock(script)
+  mock:abandon()
+  t.contents = function() return mock:contents() end
+end
+
+leaf("mock", {}, function(t) use_mock(t, { { "write", math.huge } }) end)
+
+leaf("mock(vectored)", { vectored = true }, function(t) use_mock(t, { vectored = true, { "write", math.huge } }) end)
+
+leaf("mock(scripted)", { random = true }, function(t)
+  local script = {}
+  for _ = 1, 100 do
+    local n = t.random(20)
+    for _, action in ipairs { { "pending", t.random(2) }, { "accept", n }, { "write", n } } do script[#script + 1] = action end
+  end
+  script[#script + 1] = { "write", math.huge }
+  use_mock(t, script)
+end)
+
 -- ---- Wrappers ----
 
 for _, inner in ipairs { "sink", "memory", "cursor(fixed)", "duplex", "simplex", "tcp", "unix", "pipe", "custom",
@@ -245,6 +268,14 @@ wrapped("checksum", transparent, {}, function(t) t.w = aw.checksum(t.w, "crc32c"
 over("buf_writer > inspect > duplex", "inspect > duplex", { buffer = BUFFER, vectored = true }, function(t)
   t.w = aw.buf_writer(t.w, BUFFER)
 end)
+
+for _, inner in ipairs { "duplex", "simplex", "tcp", "unix", "pipe", "custom", "custom(vectored)", "lua_pipe", "chaos",
+  "chaos(vectored)", "mock(scripted)" } do
+  over("record > " .. inner, inner, {}, function(t) t.w = testing.record(t.w) end)
+end
+buffered("mock")
+buffered("mock(scripted)")
+buffered("record > duplex")
 
 local function read_ahead(t) t.w = aw.buf_reader(t.w, BUFFER) end
 over("buf_reader | duplex", "duplex", {}, read_ahead)

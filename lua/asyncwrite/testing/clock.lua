@@ -21,13 +21,8 @@ local function check_host(op)
   core.raise(op, ("virtual time needs the loop of a plain script; here it is the host's, '%s'"):format(host.name))
 end
 
-local function to_real_time()
-  core.clock_resume()
-  core.clock_set()
-end
-
 local function done(ok, ...)
-  to_real_time()
+  core.clock_set()
   if not ok then error((...), 0) end
   return ...
 end
@@ -81,6 +76,6 @@ function M.advance(seconds)
   end
 end
 
-watch.on_end(to_real_time)
+watch.on_end(core.clock_set)
 
 return M

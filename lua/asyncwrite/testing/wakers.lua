@@ -23,26 +23,30 @@ end
 function M.panic_waker()
   local item = { unfinished = function() end }
   local waker = core.waker(function()
-    watch.fail(item, debug.traceback("a waker was woken that must not be", 2), true)
+    watch.fail(item, debug.traceback("a waker was woken that must not be", 2), not item.polling)
   end)
   watch.add(item)
   return setmetatable({ waker = waker, item = item, counts = { woken = 0 } }, Waker)
 end
 
 local function checked(self, ...)
+  if self.item then self.item.polling = false end
   self:check()
   return ...
 end
 
 --- f(...) so that its polls register this waker.
-function Waker:with(f, ...) return checked(self, core.with_waker(self.waker, f, ...)) end
+function Waker:with(f, ...)
+  if self.item then self.item.polling = true end
+  return checked(self, core.with_waker(self.waker, f, ...))
+end
 
 --- One poll of a stream with this waker: c:poll(w, "poll_write", "hello").
 function Waker:poll(stream, method, ...)
   if type(method) ~= "string" or not core.methods[method] then
     core.arg_error("poll", 2, "method", "the name of a poll expected, got " .. tostring(method))
   end
-  return checked(self, core.with_waker(self.waker, core.methods[method], stream, ...))
+  return self:with(core.methods[method], stream, ...)
 end
 
 --- How often it was woken since the last reset. Wakes that come together may be one (W6).
