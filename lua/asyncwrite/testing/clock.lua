@@ -54,7 +54,7 @@ function M.is_paused() return core.clock_is_paused() end
 
 -- Lets the others run until all of them wait, as far as the caller can wait.
 local function settle()
-  if not (executor.current() and core.to_park()) then return end
+  if not core.to_park() then return end
   for _ = 1, ROUNDS do
     task.yield()
     if core.pending() == 0 then return end
