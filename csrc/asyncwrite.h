@@ -189,6 +189,23 @@ AW_API int aw_take_new(aw_reader **out, aw_reader *inner, uint64_t n);
 AW_API uint64_t *aw_limit_left(const aw_writer *w); /* of the outermost limit in a chain, to be read or set; or NULL */
 AW_API uint64_t *aw_take_left(const aw_reader *r);
 
+/* Writes everything to all of n writers, which it owns. The fastest may be capacity bytes ahead of the slowest. Flush
+ * and shutdown go to all. The first error of a branch is the caller's, or with DROP_FAILED the branch goes and the rest
+ * goes on, as long as there is a rest; DROP_SLOW: so goes who is capacity bytes behind, instead of making all wait. */
+enum { AW_TEE_MAX = 255, AW_TEE_DROP_FAILED = 1, AW_TEE_DROP_SLOW = 2 };
+typedef struct aw_tee_branch {
+  aw_writer *w; /* NULL: it was dropped; then failed is why, and name what it was */
+  int failed;
+  const char *name;
+  const char *behind; /* the bytes it has not taken yet */
+  size_t len;
+} aw_tee_branch;
+AW_API int aw_tee_new(aw_writer **out, aw_writer *const *branches, unsigned n, size_t capacity, unsigned flags);
+AW_API aw_writer *aw_tee_find(const aw_writer *w); /* the outermost tee in a chain, or NULL */
+AW_API unsigned aw_tee_count(const aw_writer *w);  /* the n it was made with; 0: no tee */
+AW_API aw_tee_branch aw_tee_look(const aw_writer *w, unsigned i);
+AW_API void aw_tee_release(aw_writer *w); /* frees the tee alone: the branches are the caller's again */
+
 /* A digest of what inner accepted, or gave: "crc32", "crc32c", "adler32", "sha256"; others are UV_EINVAL. value: that
  * of the outermost one in a chain, big-endian; more may follow. Returns its length, 0 when there is none. */
 enum { AW_CHECKSUM_MAX = 32 };

@@ -166,6 +166,9 @@ struct awl_box *awl_push_wrapper(lua_State *L); /* an empty box, which keeps ali
 /* Raises rc, or moves the box at 1 into made: the halves that are not in s come along as they are. Returns 1. */
 int awl_finish_wrapper(lua_State *L, const char *op, struct awl_box *made, int rc, aw_stream s);
 
+/* tee.c: into_parts of a box that is a tee; pushes each branch that is left, and the bytes it lacks */
+int awl_split_tee(lua_State *L, struct awl_box *b);
+
 /* callback.c: functions of Lua that a writer in C calls while it is polled. Errors in one are kept, and raised at the
  * box that was polled. In one nothing can wait, and polls register nothing. */
 struct awl_callback;
@@ -227,7 +230,7 @@ extern const luaL_Reg awl_write_methods[], awl_read_methods[], awl_memory_functi
     awl_resolve_functions[], awl_resolve_methods[], awl_copy_functions[], awl_copy_methods[], awl_timer_functions[],
     awl_timer_methods[], awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[], awl_bridge_functions[],
     awl_bridge_methods[], awl_testing_functions[];
-extern const luaL_Reg awl_wrapper_functions[], awl_wrapper_methods[];
+extern const luaL_Reg awl_wrapper_functions[], awl_wrapper_methods[], awl_tee_functions[], awl_tee_methods[];
 extern const luaL_Reg awl_file_functions[], awl_file_methods[], awl_process_functions[], awl_process_methods[],
     awl_signal_methods[];
 

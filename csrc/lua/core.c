@@ -72,9 +72,10 @@ static int anchored(lua_State *L, lua_CFunction f) {
 }
 
 static void make_box_metatable(lua_State *L, struct awl_state *st) {
-  static const luaL_Reg *const groups[] = {
-      awl_box_methods, awl_write_methods,  awl_read_methods,     awl_memory_methods,  awl_wrap_methods,
-      awl_net_methods, awl_socket_methods, awl_deadline_methods, awl_wrapper_methods, awl_file_methods};
+  static const luaL_Reg *const groups[] = {awl_box_methods,    awl_write_methods,    awl_read_methods,
+                                           awl_memory_methods, awl_wrap_methods,     awl_net_methods,
+                                           awl_socket_methods, awl_deadline_methods, awl_wrapper_methods,
+                                           awl_file_methods,   awl_tee_methods};
   lua_rawgeti(L, LUA_REGISTRYINDEX, st->methods_ref);
   for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) awl_add_functions(L, groups[i]);
   st->meta_box_ref = awl_new_metatable(L, "stream", awl_box_meta);
@@ -86,10 +87,10 @@ static void make_box_metatable(lua_State *L, struct awl_state *st) {
 
 int luaopen_asyncwrite_core(lua_State *L) {
   static const luaL_Reg *const groups[] = {
-      functions,           awl_task_functions,   awl_loop_functions,   awl_waker_functions,   awl_memory_functions,
-      awl_wrap_functions,  awl_custom_functions, awl_net_functions,    awl_resolve_functions, awl_copy_functions,
-      awl_timer_functions, awl_encode_functions, awl_bridge_functions, awl_testing_functions, awl_wrapper_functions,
-      awl_file_functions,  awl_process_functions};
+      functions,           awl_task_functions,    awl_loop_functions,   awl_waker_functions,   awl_memory_functions,
+      awl_wrap_functions,  awl_custom_functions,  awl_net_functions,    awl_resolve_functions, awl_copy_functions,
+      awl_timer_functions, awl_encode_functions,  awl_bridge_functions, awl_testing_functions, awl_wrapper_functions,
+      awl_file_functions,  awl_process_functions, awl_tee_functions};
   struct awl_state *st = awl_state_open(L);
   if (st->meta_box_ref == 0) {
     make_box_metatable(L, st);

@@ -143,6 +143,7 @@ static bool is_pair(const struct awl_box *b) {
 static int w_into_parts(lua_State *L) {
   struct awl_box *b = awl_check_box(L, "into_parts", 1, 0, "self");
   awl_check_idle(L, b, "into_parts", 0, "self");
+  if (b->w && aw_tee_count(b->w) > 0) return awl_split_tee(L, b);
   size_t len = 0;
   const char *data = b->w ? aw_held(b->w, &len) : NULL;
   aw_writer *w = data ? b->w : NULL;

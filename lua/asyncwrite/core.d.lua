@@ -177,6 +177,20 @@ function aw.line_writer(w, capacity) end
 ---@return asyncwrite.BufReader reader
 function aw.buf_reader(r, capacity) end
 
+---@class asyncwrite.TeeOptions
+---@field capacity? integer bytes that a branch may be behind the first, 1 to 2^31-1; default 65536
+---@field on_error? string "fail" (default): the first error of a branch is the operation's, and a retry goes on where each branch is; "drop": the branch is closed, the others go on as long as there is one
+---@field on_slow? string "wait" (default) for the slowest; "drop": no branch leads, and one that is capacity bytes behind another is closed (ENOBUFS)
+
+--- Writes everything to every branch, each byte once and in order. The first branch leads: what it takes is accepted, what it
+--- refuses is refused. What the others have not taken yet is held back, up to the capacity; flush and shutdown are Ready
+--- when all have everything. An error of another branch, when bytes were accepted already, is that of the next operation.
+--- Methods that reach down a chain reach the first branch, whose read half comes along; those of the others are closed.
+---@param branches asyncwrite.Writer[] 1 to 255, moved into the result
+---@param options? asyncwrite.TeeOptions
+---@return asyncwrite.Tee writer
+function aw.tee(branches, options) end
+
 --- Calls f with every string that w has accepted: exactly those bytes, in order, at most once per string given (M9). f
 --- may not wait; in it polls register nothing. An error in f is raised by the operation that wrote; the bytes are accepted.
 ---@param w asyncwrite.Writer moved into the result
@@ -1174,6 +1188,16 @@ function Cursor:advance(n) end
 ---@class asyncwrite.BufWriter: asyncwrite.Wrapper
 
 ---@class asyncwrite.BufReader: asyncwrite.Wrapper
+
+--- Has a tee in its chain. into_parts of the tee itself gives every branch that is left, each followed by the bytes that it
+--- has not taken yet.
+---@class asyncwrite.Tee: asyncwrite.Wrapper
+local Tee = {}
+
+--- What became of the branches of the outermost tee, in their order. behind: bytes accepted that it has not taken yet;
+--- failed: the code it was dropped with.
+---@return { name: string, behind: integer, failed?: string }[] branches
+function Tee:branches() end
 
 --- Has limit or take in its chain. Where it has both, these are about limit.
 ---@class asyncwrite.Limited: asyncwrite.Wrapper

@@ -25,7 +25,7 @@ local M = {
   -- writers and readers
   sink = core.sink, memory = core.memory, cursor = core.cursor, duplex = core.duplex, simplex = core.simplex,
   buf_writer = core.buf_writer, line_writer = core.line_writer, buf_reader = core.buf_reader,
-  inspect = core.inspect, inspect_reader = core.inspect_reader, limit = core.limit, take = core.take,
+  tee = core.tee, inspect = core.inspect, inspect_reader = core.inspect_reader, limit = core.limit, take = core.take,
   checksum = core.checksum, checksum_reader = core.checksum_reader,
   join = core.join, split = core.split, unsplit = core.unsplit, custom = core.custom,
   tcp = net.tcp, unix = net.unix, pipe = net.pipe,

@@ -239,6 +239,7 @@ local function over(name)
   return { function(kind) return kind.name:find("^" .. name .. " >") == nil and "another type" or nil end }
 end
 exact(M, "B7", "inspect_hands_all_on", over("inspect"), delegated(function(w) return aw.inspect(w, nothing) end))
+exact(M, "B7", "tee_hands_all_on", over("tee"), delegated(function(w) return aw.tee { w, aw.sink() } end))
 exact(M, "B7", "limit_hands_all_on", over("limit"), delegated(function(w) return aw.limit(w, 100) end))
 exact(M, "B7", "checksum_hands_all_on", over("checksum"), delegated(function(w) return aw.checksum(w, "crc32") end))
 exact(M, "B7", "split_hands_all_on", passing("split(duplex)", "split(tcp)", "split(buf_writer > tcp)"),

@@ -265,6 +265,17 @@ wrapped("limit", transparent, {}, function(t) t.w = aw.limit(t.w, 2 ^ 40) end)
 
 wrapped("checksum", transparent, {}, function(t) t.w = aw.checksum(t.w, "crc32c") end)
 
+-- The second branch has everything when the first has; it is as vectored as that.
+wrapped("tee", transparent, {}, function(t)
+  t.copy = D.writer { vectored = t.kind.vectored, log = false }
+  t.w = aw.tee { t.w, t.copy.w }
+end)
+
+wrapped("tee(chaos)", { "memory", "cursor(fixed)", "chaos" }, { random = true, vectored = false }, function(t)
+  t.copy = D.writer(D.chaos(t.random))
+  t.w = aw.tee({ t.w, t.copy.w }, { capacity = 7 })
+end)
+
 over("buf_writer > inspect > duplex", "inspect > duplex", { buffer = BUFFER, vectored = true }, function(t)
   t.w = aw.buf_writer(t.w, BUFFER)
 end)

@@ -46,6 +46,14 @@ local wrappers = {
     table.insert(t.inspected, function() return table.concat(seen) end)
     return "inspect"
   end,
+  function(t, random)
+    local copy = D.writer(D.chaos(random, { vectored = random(2) == 1 }))
+    local last = (t.peer or t.double) and random(2) == 1 -- contents() reaches the first branch
+    t.w = aw.tee(last and { copy.w, t.w } or { t.w, copy.w }, { capacity = random(100) })
+    t.inspected = t.inspected or {}
+    table.insert(t.inspected, function() return copy:bytes() end)
+    return "tee"
+  end,
   function(t)
     t.w = aw.checksum(aw.limit(t.w, 2 ^ 50), "adler32")
     return "checksum > limit"

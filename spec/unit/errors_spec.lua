@@ -99,6 +99,7 @@ T.test_a_method_of_one_kind_on_another = misuses {
   function() memory:into_parts() end, "bad self to 'into_parts' (a memory wraps nothing)",
   function() memory:limit() end, "bad self to 'limit' (there is no limit in its chain)",
   function() memory:set_limit(1) end, "bad self to 'set_limit' (there is no limit in its chain)",
+  function() memory:branches() end, "bad self to 'branches' (there is no tee in its chain)",
   function() memory:digest() end, "bad self to 'digest' (there is no checksum in its chain)",
   function() memory:poll_accept() end, "bad self to 'poll_accept' (not a listener)",
   function() memory:accept() end, "bad self to 'accept' (not a listener)",
@@ -288,7 +289,7 @@ end
 
 -- Without an argument that could be wrong. What is new must get a row above or a place here.
 local bare = {
-  "accept", "buffer", "buffered", "chunk", "close", "contents", "fd", "fill_buf", "flush", "into_parts", "is_closed",
+  "accept", "branches", "buffer", "buffered", "chunk", "close", "contents", "fd", "fill_buf", "flush", "into_parts", "is_closed",
   "is_reader", "is_write_vectored", "is_writer", "keepalive", "kind", "limit", "linger", "local_addr", "nodelay", "peer_addr",
   "peer_cred", "poll_accept", "poll_connect", "poll_fill_buf", "poll_flush", "poll_shutdown", "position", "read_buffer",
   "remaining", "shutdown", "take",

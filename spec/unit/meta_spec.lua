@@ -135,6 +135,7 @@ make["asyncwrite.Signal"] = function() return note(aw.signal("SIGUSR2")) end
 
 make["asyncwrite.Memory"] = function() return aw.memory() end
 make["asyncwrite.Cursor"] = function() return aw.cursor("some bytes") end
+make["asyncwrite.Tee"] = function() return aw.tee { aw.memory(), aw.sink() } end
 make["asyncwrite.Limited"] = function() return aw.limit(aw.memory(), 5) end
 make["asyncwrite.Checksum"] = function() return aw.checksum(aw.memory(), "crc32") end
 make["asyncwrite.Methods"] = function() return { poll_write = function(_, s) return #s end } end
@@ -185,6 +186,7 @@ local special = {
   ["asyncwrite.file.create"] = function() return { scratch_file() } end,
   ["asyncwrite.signal"] = function() return { "SIGUSR1" } end,
   ["asyncwrite.unsplit"] = function() return { aw.split(aw.duplex(1)) } end,
+  ["asyncwrite.tee"] = function() return { { aw.memory(), aw.sink() } } end,
   ["asyncwrite.checksum"] = function() return { aw.memory(), "sha256" } end,
   ["asyncwrite.checksum_reader"] = function() return { aw.cursor("x"), "sha256" } end,
   ["asyncwrite.Reader:consume"] = function() return { 0 } end,
