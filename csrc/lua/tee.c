@@ -78,7 +78,7 @@ static int l_tee(lua_State *L) {
 /* branches(): what became of each: { {name =, behind =, failed =}, ... } */
 static int w_branches(lua_State *L) {
   aw_writer *tee = aw_tee_find(awl_check_writer(L, "branches", 1, 0, "self")->w);
-  if (tee == NULL) awl_arg_error(L, "branches", 0, "self", "there is no tee in its chain");
+  if (tee == NULL) return awl_arg_error(L, "branches", 0, "self", "there is no tee in its chain");
   unsigned n = aw_tee_count(tee);
   lua_createtable(L, (int)n, 0);
   for (unsigned i = 0; i < n; i++) {

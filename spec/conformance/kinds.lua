@@ -247,6 +247,21 @@ wrapped("line_writer", { "memory", "cursor(fixed)", "duplex", "tcp", "pipe", "cu
   "chaos(vectored)", "buf_writer > chaos(vectored)" }, { buffer = BUFFER },
   function(t) t.w = aw.line_writer(t.w, BUFFER) end)
 
+local readers = {
+  inspect_reader = function(r) return aw.inspect_reader(r, function(s) assert(#s > 0) end) end,
+  take = function(r) return aw.take(r, 2 ^ 40) end,
+  checksum_reader = function(r) return aw.checksum_reader(r, "crc32") end,
+}
+for _, name in ipairs { "inspect_reader", "take", "checksum_reader" } do
+  leaf(name .. " | cursor(reader)", { writer = false, reader = true, input = true }, function(t)
+    t.input = D.text(3000)
+    t.r = readers[name](aw.cursor(t.input))
+  end)
+  for _, inner in ipairs { "duplex", "tcp", "line_writer > tcp" } do
+    over(name .. " | " .. inner, inner, {}, function(t) t.w = readers[name](t.w) end)
+  end
+end
+
 -- What changes nothing of what goes through. In memory V7 would make it look at 4 GiB, so sinks are left out.
 local transparent = { "memory", "cursor(fixed)", "duplex", "tcp", "pipe(socket)", "custom", "custom(vectored)", "lua_pipe",
   "chaos", "chaos(vectored)", "buf_writer > chaos" }
@@ -267,12 +282,12 @@ wrapped("checksum", transparent, {}, function(t) t.w = aw.checksum(t.w, "crc32c"
 
 -- The second branch has everything when the first has; it is as vectored as that.
 wrapped("tee", transparent, {}, function(t)
-  t.copy = D.writer { vectored = t.kind.vectored, log = false }
+  t.copy = D.writer { vectored = t.w:is_write_vectored(), log = false }
   t.w = aw.tee { t.w, t.copy.w }
 end)
 
 wrapped("tee(chaos)", { "memory", "cursor(fixed)", "chaos" }, { random = true, vectored = false }, function(t)
-  t.copy = D.writer(D.chaos(t.random))
+  t.copy = D.writer(D.chaos(t.random or D.random(1)))
   t.w = aw.tee({ t.w, t.copy.w }, { capacity = 7 })
 end)
 

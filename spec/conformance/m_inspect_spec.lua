@@ -52,7 +52,7 @@ exact(M, "M9", "flush_and_shutdown_are_not_seen", INSPECT, function()
 end)
 
 clause(M, "M9", "what_is_seen_is_what_is_booked", { function(kind)
-  return not kind.name:find("^inspect") and "another type" or nil
+  return not kind.name:find("^inspect >") and "another type" or nil
 end }, function(t)
   t:read_on()
   for _ = 1, 50 do

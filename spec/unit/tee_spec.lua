@@ -145,6 +145,7 @@ T.test_P5_an_empty_write_asks_all_and_waits_for_none = in_task(function()
   lu.assertEquals(poll(w, "poll_write", ""), 0)
   far:close()
   fails("EPIPE", poll(w, "poll_write", ""))
+  w:close()
 end)
 
 T.test_vectors_are_taken_when_all_branches_take_them = in_task(function()
@@ -161,6 +162,7 @@ T.test_vectors_are_taken_when_all_branches_take_them = in_task(function()
   w = aw.tee { a.w, b.w }
   lu.assertEquals(w:write_vectored { "ab", "cde" }, 4) -- into a slice: the others get whole slices of it first
   lu.assertEquals({ b:bytes(), w:buffer() }, { "ab", "cd" })
+  w:close()
   lu.assertFalse(aw.tee({ double().w, D.writer().w }):is_write_vectored())
   lu.assertFalse(aw.tee({ D.writer().w, double().w }):is_write_vectored())
 end)
