@@ -95,9 +95,5 @@ const luaL_Reg awl_waker_functions[] = {
 };
 
 const luaL_Reg awl_waker_methods[] = {
-    {"wake", w_wake},
-    {"will_wake", w_will_wake},
-    {"is_held", w_is_held},
-    {"__gc", w_gc},
-    {NULL, NULL},
+    {"wake", w_wake}, {"will_wake", w_will_wake}, {"is_held", w_is_held}, {"__gc", w_gc}, {NULL, NULL},
 };
