@@ -347,6 +347,40 @@ AW_API void aw_signal_free(aw_signal *signal);
 AW_API int aw_writer_fd(const aw_writer *w);
 AW_API int aw_reader_fd(const aw_reader *r);
 
+/* ---- Chaos ---------------------------------------------------------------------------------------------------------
+ * For tests: trouble by dice, within the contract. A dice decides what each poll of all streams that share it does, and
+ * records it; the same seed, or a record that is replayed, decides the same again. */
+typedef struct aw_dice aw_dice;
+enum aw_chaos_verb {
+  AW_CHAOS_OK,       /* nothing */
+  AW_CHAOS_SHORT,    /* arg bytes at most */
+  AW_CHAOS_EARLY,    /* NotReady, woken before it returns */
+  AW_CHAOS_LATE,     /* NotReady, woken in arg milliseconds */
+  AW_CHAOS_SPURIOUS, /* LATE, and woken for nothing at once */
+  AW_CHAOS_ZERO,     /* 0 of some bytes; the next write may take some (P4) */
+  AW_CHAOS_ERROR,    /* the code arg; the next poll goes on (P3) */
+  AW_CHAOS_FATAL,    /* the code arg, from now on (S9) */
+  AW_CHAOS_CANCEL,   /* LATE, and aw_poll_cancel is Ready: whoever waits is to be cancelled */
+  AW_CHAOS_VERBS
+};
+typedef struct aw_chaos_step {
+  uint16_t verb;
+  int32_t arg;
+} aw_chaos_step;
+typedef struct aw_chaos_profile {
+  uint8_t percent[AW_CHAOS_VERBS]; /* of the polls; the rest is OK */
+  unsigned max_late;               /* milliseconds */
+  int error, fatal;                /* codes */
+} aw_chaos_profile;
+AW_API int aw_dice_new(aw_dice **out, aw_reactor *reactor, uint32_t seed, const aw_chaos_profile *profile);
+AW_API int aw_dice_replay(aw_dice *dice, const aw_chaos_step *steps, size_t n); /* these, and then OK */
+AW_API const aw_chaos_step *aw_dice_steps(const aw_dice *dice, size_t *n);      /* those taken; the first 2^20 */
+AW_API int aw_poll_cancel(aw_dice *dice, aw_waker *waker);
+AW_API void aw_dice_ref(aw_dice *dice);
+AW_API void aw_dice_unref(aw_dice *dice);
+AW_API int aw_chaos_new(aw_writer **out, aw_writer *inner, aw_dice *dice); /* holds a reference of the dice */
+AW_API int aw_chaos_reader_new(aw_reader **out, aw_reader *inner, aw_dice *dice);
+
 /* ---- Copy ------------------------------------------------------------------------------------------------------
  * Moves everything from r to w (A7-A9): flushes when the reader stalls and at its end; with shut_down it then shuts w
  * down. Borrow r and w: neither is owned. Ready: the total in *total. The buffer is held only while it has bytes. */

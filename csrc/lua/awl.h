@@ -70,7 +70,7 @@ struct awl_state {
   int custom_ref, callback_ref, handler_ref;
   int customs_ref, dying_ref; /* custom -> methods: weakly; of the box that is being finalised */
   int meta_box_ref, meta_waker_ref, meta_timer_ref, meta_task_ref, meta_copy_ref, meta_resolve_ref, meta_bridge_ref,
-      meta_process_ref, meta_signal_ref;
+      meta_process_ref, meta_signal_ref, meta_dice_ref;
   char *scratch;
   struct awl_box *boxes;      /* all: what finalisers make during lua_close is never finalised itself */
   struct awl_handle *handles; /* likewise, of tasks */
@@ -231,6 +231,8 @@ extern const luaL_Reg awl_write_methods[], awl_read_methods[], awl_memory_functi
     awl_timer_methods[], awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[], awl_bridge_functions[],
     awl_bridge_methods[], awl_testing_functions[];
 extern const luaL_Reg awl_wrapper_functions[], awl_wrapper_methods[], awl_tee_functions[], awl_tee_methods[];
+awl_bridge_methods[], awl_chaos_functions[], awl_dice_methods[], awl_testing_functions[];
+extern const luaL_Reg awl_wrapper_functions[], awl_wrapper_methods[];
 extern const luaL_Reg awl_file_functions[], awl_file_methods[], awl_process_functions[], awl_process_methods[],
     awl_signal_methods[];
 

@@ -1431,6 +1431,10 @@ function Signal:close() end
 ---@field arg_error fun(op: string, number: integer, name: string, message: string) the same for an argument; 0 is self
 ---@field check_stream fun(op: string, number: integer, name: string, value: any, what: string) what: "r", "w", "rw"; else raises
 ---@field fail fun(code: string): nil, string, string the triple of a code
+---@field dice fun(seed: integer, profile: table<string, integer>): asyncwrite.core.Dice what chaos streams throw; see testing.chaos
+---@field chaos fun(stream: asyncwrite.Stream, dice: asyncwrite.core.Dice): asyncwrite.Duplex
+---@field chaos_code fun(name: string): integer? the number of an error code of libuv
+---@field chaos_code_name fun(number: integer): string
 ---@field is_box fun(value: any): boolean is_stream
 ---@field task fun(co: thread, task: table): asyncwrite.core.Handle makes a task of a coroutine
 ---@field next_ready fun(): table? the next task to resume, with a fresh budget
@@ -1488,6 +1492,11 @@ function Signal:close() end
 ---@class asyncwrite.core.Timer
 ---@field poll fun(self): boolean has the time come?
 ---@field free fun(self)
+
+---@class asyncwrite.core.Dice
+---@field replay fun(self, steps: integer[]) verbs and their arguments in turn; after them all goes well
+---@field steps fun(self): integer[] what was thrown until now, in the same form
+---@field poll_cancel fun(self): boolean true once for every cancel that was thrown
 
 ---@class asyncwrite.core.Lookup
 ---@field poll fun(self): boolean?, string?, string?

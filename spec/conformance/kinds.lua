@@ -14,6 +14,7 @@
 local aw = require "asyncwrite"
 local D = require "support.doubles"
 local child = require "support.child"
+local chaos = require "asyncwrite.testing.chaos"
 local runner = require "asyncwrite.testing.conformance.runner"
 local testing = require "asyncwrite.testing"
 
@@ -47,7 +48,7 @@ local function over(name, inner, changes, wrap)
     wrap(t)
     return t.w
   end
-  for trait, value in pairs(changes) do traits[trait] = value or nil end
+  for trait, value in pairs(changes) do traits[trait] = value end
   add(name, traits, function(t)
     below.make(t)
     wrap(t)
@@ -302,6 +303,22 @@ end
 buffered("mock")
 buffered("mock(scripted)")
 buffered("record > duplex")
+-- Trouble by dice, in C. What its reading would do is another kind. Late wakes need the loop.
+local function shaken(inner, changes)
+  local late = by_name[inner].fd and 5 or 0
+  local traits = { full = false, random = true, half = false, reader = false, wrap = false }
+  for trait, value in pairs(changes or {}) do traits[trait] = value end
+  over("chaos > " .. inner, inner, traits, function(t)
+    t.w = chaos.chaos(t.w, t.random(2 ^ 30), { short = 30, early = 20, late = late, spurious = late, max_late = 1 })
+  end)
+end
+
+for _, inner in ipairs { "memory", "duplex", "pipe", "custom", "buf_writer > duplex" } do shaken(inner, { double = false }) end
+buffered("chaos > duplex")
+leaf("chaos | cursor(reader)", { writer = false, reader = true, input = true, random = true, fd = true }, function(t)
+  t.input = D.text(300)
+  t.r = chaos.chaos(aw.cursor(t.input), t.random(2 ^ 30), { short = 30, early = 10, late = 5, spurious = 5, max_late = 1 })
+end)
 
 local function read_ahead(t) t.w = aw.buf_reader(t.w, BUFFER) end
 over("buf_reader | duplex", "duplex", {}, read_ahead)

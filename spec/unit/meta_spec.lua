@@ -315,6 +315,7 @@ function M.test_the_internal_module_is_documented_and_what_is_documented_is_ther
   end
   lu.assertEquals(documented("asyncwrite.core"), public(internal))
   lu.assertEquals(documented("asyncwrite.core.Timer"), public(debug.getmetatable(core.timer(0)).__index))
+  lu.assertEquals(documented("asyncwrite.core.Dice"), public(debug.getmetatable(core.dice(1, {})).__index))
   lu.assertEquals(documented("asyncwrite.core.Lookup"), public(debug.getmetatable(core.resolve("::1", "1", false)).__index))
   lu.assertEquals(documented("asyncwrite.core.Pump"),
     public(debug.getmetatable(core.copy(aw.cursor(), aw.sink(), 1, false)).__index))

@@ -16,6 +16,9 @@ local wakers = require "asyncwrite.testing.wakers"
 ---@class asyncwrite.testing
 ---@field conformance any every clause of the contract against a writer or reader; described in conformance
 ---@field chaos any a stream that makes trouble by dice; described in chaos
+---@field schedule any what such streams draw from, by seed or by text; described in chaos
+---@field interrupt any an operation that is cancelled where the schedule says so; described in chaos
+---@field explore any a test over many seeds; described in chaos
 ---@field shrink any the smallest trouble with which something still fails; described in chaos
 local M = {}
 
@@ -183,7 +186,8 @@ function M.task_harness(f, ...) return task_harness(f, ...) end
 
 -- ---- What is loaded when it is first used ----
 
-local LATER = { conformance = "conformance", chaos = "chaos", shrink = "chaos" }
+local LATER = { conformance = "conformance", chaos = "chaos", shrink = "chaos", schedule = "chaos", interrupt = "chaos",
+  explore = "chaos" }
 
 return setmetatable(M, {
   __index = function(_, key)

@@ -367,7 +367,7 @@ end
 --- later if that hangs, so that run sees it.
 function Fixture:keep_ready(action)
   self:spawn(function()
-    for _ = 1, 100000 do
+    for _ = 1, self.kind.fd and 1e8 or 1e5 do
       if action then action() end
       aw.yield()
     end
