@@ -173,6 +173,7 @@ bench-programs: $(BENCH_PROGS)
 
 soak: deps-bench
 	$(SUBMAKE) all
+	@$(RUN_LUA) spec/soak/chaos.lua
 	@$(RUN_LUA) spec/soak/run.lua $(SOAK)
 
 # ---- Fuzz: each spec/fuzz/NAME.c is a libFuzzer target; its corpus grows under build/, seeds lie in spec/fuzz/NAME/ ----

@@ -171,6 +171,11 @@ function M.chaos(stream, source, profile)
   return core.chaos(stream, schedule.dice), schedule
 end
 
+local function raise_or_return(ok, ...)
+  if not ok then error((...), 0) end
+  return ...
+end
+
 --- f(...) as a task that is cancelled where the schedule says so. Its results; or nil, message, "ECANCELED", and how many
 --- bytes the operation that was cut had accepted.
 ---@async
@@ -187,9 +192,10 @@ function M.interrupt(schedule, f, ...)
     local function finish(...)
       ended = true
       waker:wake()
+      if ... == false and select(2, ...) == aw.CANCELLED then error(aw.CANCELLED, 0) end
       return ...
     end
-    return finish(f(unpack(args, 1, args.n)))
+    return finish(pcall(f, unpack(args, 1, args.n)))
   end)
   while not (ended or child:is_done()) do
     if schedule.dice:poll_cancel() then
@@ -199,7 +205,7 @@ function M.interrupt(schedule, f, ...)
     end
     aw.park("interrupt", child)
   end
-  return child:join()
+  return raise_or_return(child:join())
 end
 
 -- ---- Shrinking ----
@@ -276,8 +282,8 @@ function M.shrink(run, schedule, runs)
   if getmetatable(whole) ~= Schedule then
     core.arg_error("shrink", 2, "schedule", "a schedule or its text expected, got " .. type(schedule))
   end
-  local seed, steps, used, left = whole.seed, nil, 0, runs or 2000
-  if type(schedule) == "string" then seed, steps = parse(schedule) else steps = whole:steps() end
+  local seed, used, left = whole.seed, 0, runs or 2000
+  local steps = type(schedule) == "string" and select(2, parse(schedule)) or whole:steps()
   local last = fails(run, steps, seed)
   if not last then core.raise("shrink", "run does not fail with this schedule: " .. to_text(seed, steps)) end
   local function try(candidate)
@@ -330,7 +336,7 @@ function M.explore(f, options)
         lines[#lines + 1] = ("  shrunk:   %s"):format(text)
         lines[#lines + 1] = ("  fails by: %s"):format(message_of(why))
       end
-      lines[#lines + 1] = "  to replay: testing.explore(f, { first = " .. seed .. ", seeds = 1 }), or f(testing.schedule(text))"
+      lines[#lines + 1] = ("  to replay: testing.run(f, testing.schedule(%q))"):format(tostring(schedule))
       error(table.concat(lines, "\n"), 0)
     end
   end
