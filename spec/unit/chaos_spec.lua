@@ -209,7 +209,7 @@ function T.test_shrink_leaves_out_what_is_not_needed_and_counts_its_runs()
   end
   local long = "9: ok*10 late:3 short:7 early error:EIO ok spurious:2 ok*3 short:5 zero ok*9 late:2"
   local text, err, runs = testing.shrink(run, long)
-  lu.assertEquals(text, "9: error:EIO short:1")
+  lu.assertEquals(text, "9: error:EIO zero") -- a zero is short, too, and comes before the short one
   lu.assertStrContains(tostring(err), "a short write after an error")
   lu.assertEquals(runs, calls - 1)
   lu.assertTrue(runs < 200, runs .. " runs")

@@ -5,6 +5,7 @@
 local core = require "asyncwrite.core"
 core.library()
 local aw = require "asyncwrite"
+local executor = require "asyncwrite.executor"
 local clock = require "asyncwrite.testing.clock"
 
 local unpack = table.unpack or unpack
@@ -312,7 +313,7 @@ local function message_of(err) return (tostring(err):gsub("\nstack traceback:.*"
 ---@field first? integer the first one; default 1
 ---@field profile? string|asyncwrite.testing.Profile default "slow"
 ---@field shrink? boolean default true
----@field real? boolean in real time; default: in virtual time
+---@field real? boolean in real time; default: in virtual time, where the host has it
 
 --- f(schedule) in a run of its own for each seed. When it fails: an error with the seed, the schedule and the smallest one
 --- that fails as well.
@@ -321,7 +322,7 @@ local function message_of(err) return (tostring(err):gsub("\nstack traceback:.*"
 function M.explore(f, options)
   if type(f) ~= "function" then core.arg_error("explore", 1, "f", "function expected, got " .. type(f)) end
   options = options or {}
-  local start = options.real and aw.run or clock.run
+  local start = (options.real or executor.host().name ~= "standalone") and aw.run or clock.run
   local first = options.first or 1
   local function run(schedule) start(f, schedule) end
   for seed = first, first + (options.seeds or 100) - 1 do
