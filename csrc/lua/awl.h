@@ -231,8 +231,7 @@ extern const luaL_Reg awl_write_methods[], awl_read_methods[], awl_memory_functi
     awl_timer_methods[], awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[], awl_bridge_functions[],
     awl_bridge_methods[], awl_testing_functions[];
 extern const luaL_Reg awl_wrapper_functions[], awl_wrapper_methods[], awl_tee_functions[], awl_tee_methods[];
-awl_bridge_methods[], awl_chaos_functions[], awl_dice_methods[], awl_testing_functions[];
-extern const luaL_Reg awl_wrapper_functions[], awl_wrapper_methods[];
+extern const luaL_Reg awl_chaos_functions[], awl_dice_methods[];
 extern const luaL_Reg awl_file_functions[], awl_file_methods[], awl_process_functions[], awl_process_methods[],
     awl_signal_methods[];
 
