@@ -7,6 +7,7 @@ local aw = require "asyncwrite"
 local conformance = require "asyncwrite.testing.conformance"
 local runner = require "asyncwrite.testing.conformance.runner"
 local texts = require "asyncwrite.testing.conformance.texts"
+local child = require "support.child"
 local base = require "broken.base"
 
 local M = {}
@@ -112,6 +113,28 @@ function M.test_the_adapter_for_luaunit_has_a_test_per_clause()
   end
   lu.assertTrue(count > 50)
   lu.assertEquals(failed, { "P6" })
+end
+
+function M.test_the_adapter_for_busted_has_a_test_per_clause()
+  local busted = child.sh("command -v busted").out:match("%S+")
+  local runs = busted and child.sh(("%s %s --version"):format(child.lua, busted)).code == 0
+  if not runs then child.skip("busted is not installed for this Lua") end
+  local unused = os.tmpname()
+  local path = unused .. "_spec.lua"
+  local file = assert(io.open(path, "w"))
+  file:write([[
+    local conformance = require("asyncwrite.testing").conformance
+    conformance.describe(require("asyncwrite").sink, { name = "a sink" })
+    conformance.describe(require("broken.p6_would_block").factory, { name = "broken", full = true })
+  ]])
+  file:close()
+  local result = child.sh(("%s %s -o plainTerminal %s"):format(child.lua, busted, path))
+  os.remove(path)
+  os.remove(unused)
+  local passed, failed = result.out:match("(%d+) successes / 0 failures / (%d+) error")
+  lu.assertTrue(tonumber(passed) and tonumber(passed) > 100, result.out .. result.err)
+  lu.assertEquals(failed, "1", result.out)
+  lu.assertStrContains(result.out, "conformance of broken P6: ")
 end
 
 function M.test_misuse_raises()

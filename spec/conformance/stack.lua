@@ -25,6 +25,12 @@ M.wrappers = {
   { "join", function(t) t.w = aw.join(aw.cursor("input"), t.w) end },
   { "buf_reader", function(t) t.w = aw.buf_reader(with_reader(t.w), 16) end },
   { "split", function(t) t.halves[#t.halves + 1], t.w = aw.split(with_reader(t.w)) end },
+  { "tee", function(t)
+    local seen = {}
+    local branch = testing.chaos(aw.inspect(aw.memory(), function(s) seen[#seen + 1] = s end), t.schedule)
+    t.w = aw.tee({ t.w, branch }, { capacity = t.schedule:random(100) })
+    t.branches[#t.branches + 1] = function() return table.concat(seen) end
+  end },
   { "chaos", function(t) t.w = testing.chaos(t.w, t.schedule) end },
 }
 
@@ -126,8 +132,19 @@ local function verify(t)
   local accepted, held = table.concat(t.parts), t.w:buffered()
   local arrived = t.arrived(t.w)
   check.equal(arrived, accepted:sub(1, #arrived), "what arrived")
-  check.equal(#arrived + held, #accepted, "bytes that arrived, with those still held, of those accepted")
-  if done then check.equal(held, 0, "bytes held after shutdown") end
+  if #t.branches == 0 then -- what a tee holds may have arrived elsewhere
+    check.equal(#arrived + held, #accepted, "bytes that arrived, with those still held, of those accepted")
+  end
+  for _, branch in ipairs(t.branches) do
+    local there = branch()
+    check.equal(there, accepted:sub(1, #there), "what arrived in a branch")
+    if done then check.equal(#there, #accepted, "bytes that arrived in a branch, of those accepted") end
+  end
+  if done then
+    check.equal(held, 0, "bytes held after shutdown")
+    check.equal(#arrived, #accepted, "bytes that arrived, of those accepted")
+    check.ok(#accepted == 0 or t.inspected % #accepted == 0, "an inspect has not seen all")
+  end
   if not t.w:is_closed() then t.w:close() end
 end
 
@@ -135,7 +152,7 @@ end
 function M.test(...)
   local list = { ... }
   return function(schedule)
-    local t = setmetatable({ schedule = schedule, parts = {}, total = 0, inspected = 0, halves = {} }, Run)
+    local t = setmetatable({ schedule = schedule, parts = {}, total = 0, inspected = 0, halves = {}, branches = {} }, Run)
     local base = schedule:random(2) == 1 and over_memory or over_pipe
     base(t)
     t.w = testing.chaos(t.w, schedule)

@@ -30,6 +30,32 @@ function T.test_P11_every_poll_outside_a_task_raises()
   lu.assertEquals(w:contents(), "")
 end
 
+function T.test_a_waker_is_held_by_what_may_wake_it()
+  local near, far = full_duplex()
+  local waker = aw.waker(function() end)
+  lu.assertFalse(waker:is_held())
+  lu.assertFalse(aw.with_waker(waker, near.poll_write, near, "x"))
+  lu.assertTrue(waker:is_held())
+  far:try_read()
+  lu.assertFalse(waker:is_held())
+  local forgetful = aw.custom { poll_write = function()
+    return aw.current_waker():is_held() and false
+  end }
+  lu.assertFalse(aw.with_waker(waker, forgetful.poll_write, forgetful, "x"))
+  forgetful:close()
+  collectgarbage()
+  lu.assertFalse(waker:is_held())
+  check.run(function()
+    local own = aw.current_waker()
+    lu.assertFalse(own:is_held())
+    near:write("full")
+    lu.assertFalse(near:poll_write("x"))
+    lu.assertTrue(own:is_held())
+    far:read()
+    lu.assertTrue(own:is_held()) -- by the wake that is on its way
+  end)
+end
+
 function T.test_waiting_operations_outside_a_task_raise_name_themselves_and_write_nothing()
   local w, r = aw.memory(), (aw.simplex(1))
   local operations = {
