@@ -63,9 +63,11 @@ RUN_LUA = LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/?
   SPEC_LUA="$(if $(SAN_ON),env $(SAN_PRELOAD) )$(LUA)" $(SAN_ENV) $(if $(SAN_ON),env $(SAN_PRELOAD)) $(WRAP) $(LUA)
 # Lua 5.4 prefers these names to the ones above.
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
+# Where nginx is, for users too.
+export PATH := $(PATH):/usr/sbin:/sbin
 
 .DELETE_ON_ERROR:
-.PHONY: run-nginx all help deps deps-lint deps-bench deps-fuzz test check specs run bench soak fuzz lint format clean FORCE \
+.PHONY: run-nginx all help hosts deps deps-hosts deps-lint deps-bench deps-fuzz test check specs run bench soak fuzz lint format clean FORCE \
   lint-luacheck lint-lua51 lint-shape lint-format lint-clang lint-cppcheck \
   install install-lua install-dev uninstall uninstall-lua uninstall-dev
 MAKEFLAGS += --no-builtin-rules
@@ -76,7 +78,7 @@ all: $(MODULE) $(ARCHIVE) $(if $(SAN_ON),$(BUILD)/unpreload.so)
 help:
 	@echo 'targets:   all test|check run run-nginx bench soak fuzz lint format clean install uninstall deps deps-lint'
 	@echo 'variables: LUA=lua5.4|luajit SAN=1 WERROR=1 CC CFLAGS LDFLAGS BUILD WRAP="valgrind -q" DESTDIR prefix'
-	@echo '           SPECS="tcp -p test_P1" SPEC_SEED=1 (test), FILE=... (run), BENCH=... (bench), FUZZ_TIME=60 (fuzz)'
+	@echo '           SPECS="tcp -p test_P1" SPEC_SEED=1 HOSTS=no (test), FILE=... (run), BENCH=... (bench), FUZZ_TIME=60 (fuzz)'
 
 # ---- Build ----
 define build_c
@@ -134,6 +136,9 @@ DEPS = @CC='$(CC)' LUA='$(LUA)' LUA_PCS='$(LUA_PCS)' PKG_CONFIG='$(PKG_CONFIG)' 
 BUILD_NEEDS := cc pkg-config libuv lua-headers lua
 deps:
 	$(DEPS) $(BUILD_NEEDS) luaunit
+# The hosts that the tests run in: what cannot be had is told and skipped. LuaJIT first, so that the others take this one.
+deps-hosts:
+	$(DEPS) --try luajit luajit-headers luv cqueues nginx-lua nvim curl
 deps-lint:
 	$(DEPS) $(BUILD_NEEDS) clang clang-format cppcheck luacheck lua5.1
 deps-bench:
@@ -142,9 +147,17 @@ deps-fuzz:
 	$(DEPS) $(BUILD_NEEDS) clang libfuzzer
 
 # ---- Run: each first fetches what is missing, then starts again, because pkg-config may answer only now ----
-test: deps
-	$(SUBMAKE) specs
+test: deps $(if $(filter no,$(HOSTS)),,deps-hosts)
+	$(if $(filter no,$(HOSTS)),,$(SUBMAKE) hosts)
+	+@MAKE='$(MAKE)' LUA='$(LUA)' SAN='$(SAN)' SPECS='$(SPECS)' HOSTS='$(HOSTS)' sh spec/support/test.sh
 check: test
+
+# The flavour inside nginx and Neovim, where there is a LuaJIT.
+HOSTS_BUILD := build/luajit
+hosts:
+	+@if luajit -v >/dev/null 2>&1 && $(PKG_CONFIG) --exists luajit; then \
+	  $(MAKE) --no-print-directory all LUA=luajit SAN= BUILD=$(HOSTS_BUILD); \
+	else echo 'hosts: skipped: no luajit, or no headers of it: nginx and Neovim are not tested'; fi
 
 specs: all $(SPEC_PROGS)
 	@$(RUN_LUA) spec/run.lua $(SPECS)
@@ -155,7 +168,7 @@ run: deps
 
 run-nginx:
 	@CC='$(CC)' LUA=luajit LUA_PCS=luajit PKG_CONFIG='$(PKG_CONFIG)' CLANG='$(CLANG)' sh spec/support/deps.sh $(BUILD_NEEDS) nginx-lua curl
-	$(SUBMAKE) all LUA=luajit SAN= BUILD=build/luajit
+	$(SUBMAKE) all LUA=luajit SAN= BUILD=$(HOSTS_BUILD)
 	@sh spec/examples/run_nginx.sh
 
 bench: deps-bench
@@ -164,7 +177,7 @@ ifneq ($(BENCH),nginx)
 	@$(RUN_LUA) spec/bench/run.lua $(filter-out nginx,$(BENCH))
 endif
 ifneq (,$(if $(BENCH),$(filter nginx,$(BENCH)),all))
-	$(SUBMAKE) all LUA=luajit SAN= BUILD=build/luajit
+	$(SUBMAKE) hosts
 	@$(RUN_LUA) spec/bench/nginx.lua
 endif
 

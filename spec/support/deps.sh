@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Says which of the needs named as arguments are missing, and installs them where there is apt-get.
+# Says which of the needs named as arguments are missing, and installs them where there is apt-get. With --try first each
+# is tried by itself: what cannot be had is told, and the rest goes on. Nothing is ever removed.
 # From the Makefile: CC, CLANG, PKG_CONFIG, LUA (the interpreter), LUA_PCS (its possible pkg-config names).
 set -u
 
@@ -11,6 +12,8 @@ any_pc() {
   return 1
 }
 
+loads() { "$1" -e "require '$2'" >/dev/null 2>&1; }
+
 has() {
   case $1 in
     cc) found "$CC" ;;
@@ -18,7 +21,8 @@ has() {
     libuv) any_pc libuv ;;
     lua-headers) any_pc $LUA_PCS ;;
     lua) found "$LUA" ;;
-    luaunit) "$LUA" -e 'require "luaunit"' >/dev/null 2>&1 ;;
+    luaunit | luv | cqueues) loads "$LUA" "$1" ;;
+    luajit-headers) any_pc luajit ;;
     clang) found "$CLANG" ;;
     libfuzzer) echo 'int LLVMFuzzerTestOneInput(const char *p, unsigned long n) { return 0 * (p[n] != 0); }' |
       "$CLANG" -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null ;;
@@ -30,7 +34,7 @@ has() {
 
 # Debian has two LuaJITs that exclude each other: stay with the one that is there, else OpenResty's.
 luajit=luajit2
-dpkg -s libluajit-5.1-2 >/dev/null 2>&1 && luajit=luajit
+dpkg-query -W -f '${Status}' libluajit-5.1-2 2>/dev/null | grep -q ' installed$' && luajit=luajit
 
 # The Debian package of a need.
 package() {
@@ -39,7 +43,11 @@ package() {
     libuv) echo libuv1-dev ;;
     lua-headers) case $LUA in *luajit*) echo "lib$luajit-5.1-dev" ;; *) echo liblua5.4-dev ;; esac ;;
     lua) case $LUA in *luajit*) echo "$luajit" ;; *) echo lua5.4 ;; esac ;;
+    luajit) echo "$luajit" ;;
+    luajit-headers) echo "lib$luajit-5.1-dev" ;;
     luaunit) echo lua-unit ;;
+    luv | cqueues) echo "lua-$1" ;;
+    nvim) echo neovim ;;
     nginx-lua) echo nginx libnginx-mod-http-lua ;;
     luacheck) echo lua-check ;;
     libfuzzer) echo libclang-rt-dev ;;
@@ -50,6 +58,52 @@ package() {
 missing_of() {
   for need in "$@"; do has "$need" || printf '%s ' "$need"; done
 }
+
+# What keeps apt-get from being used at all, or nothing.
+obstacle() {
+  if ! found apt-get; then
+    echo "there is no apt-get here"
+  elif [ "$(id -u)" -ne 0 ] && ! found sudo; then
+    echo "that needs root, and there is no sudo"
+  fi
+}
+
+sudo=
+[ "$(id -u)" -eq 0 ] || sudo=sudo
+
+update() { $sudo apt-get update -q || echo "deps: apt-get update failed; trying with the package lists there are"; }
+
+install() {
+  echo "deps: ${sudo:+sudo }apt-get install $*"
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends --no-remove \
+    -o DPkg::Lock::Timeout=120 "$@"
+}
+
+try_each() {
+  why=$(obstacle)
+  updated=
+  for need in "$@"; do
+    has "$need" && continue
+    if [ "$need" = nginx-lua ] && [ "$luajit" = luajit ]; then
+      echo "deps: skipped: $need needs OpenResty's LuaJIT, which Debian's own excludes; what is installed stays"
+      continue
+    fi
+    if [ -n "$why" ]; then
+      echo "deps: skipped: $need is missing, and $why"
+      continue
+    fi
+    [ -n "$updated" ] || update
+    updated=yes
+    # A need may bring the next.
+    install $(package "$need") || echo "deps: skipped: $need is missing, and apt-get could not install it"
+  done
+  exit 0
+}
+
+if [ "$1" = --try ]; then
+  shift
+  try_each "$@"
+fi
 
 missing=$(missing_of "$@")
 [ -n "$missing" ] || exit 0
@@ -63,18 +117,11 @@ if ! found apt-get; then
   exit 0
 fi
 
-sudo=
-if [ "$(id -u)" -ne 0 ]; then
-  found sudo && sudo=sudo
-fi
+why=$(obstacle)
+[ -z "$why" ] || { echo "deps: $why: run it as root"; exit 1; }
 packages=$(for need in $missing; do package "$need"; done | tr '\n' ' ')
-echo "deps: ${sudo:+sudo }apt-get install $packages"
-if [ "$(id -u)" -ne 0 ] && [ -z "$sudo" ]; then
-  echo "deps: that needs root, and there is no sudo: run it as root"
-  exit 1
-fi
-$sudo apt-get update -q || echo "deps: apt-get update failed; trying with the package lists there are"
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 $packages || exit 1
+update
+install $packages || exit 1
 
 missing=$(missing_of "$@")
 [ -z "$missing" ] || { echo "deps: still missing: $missing"; exit 1; }
