@@ -266,6 +266,35 @@ AW_API int aw_resolve_new(aw_resolve **out, aw_reactor *reactor, const char *hos
 AW_API int aw_poll_resolve(aw_resolve *resolve, aw_waker *waker, const struct addrinfo **list);
 AW_API void aw_resolve_free(aw_resolve *resolve);
 
+/* ---- Wrappers that need the clock ------------------------------------------------------------------------------
+ * rate bytes per second (> 0), of which burst (>= 1) may be saved up; each half has its own. */
+AW_API int aw_throttle_new(aw_writer **out, aw_writer *inner, aw_reactor *reactor, double rate, double burst);
+AW_API int aw_throttle_reader_new(aw_reader **out, aw_reader *inner, aw_reactor *reactor, double rate, double burst);
+
+/* One deadline for the halves of inner, either of which may be NULL: once it has passed all polls are UV_ETIMEDOUT. due
+ * is by aw_reactor_now, or AW_NEVER. find: the outermost in the chains of a stream, or NULL. set: wakes who waits. */
+#define AW_NEVER UINT64_MAX
+typedef struct aw_deadline aw_deadline;
+AW_API int aw_deadline_new(aw_stream *out, aw_stream inner, aw_reactor *reactor, uint64_t due);
+AW_API aw_deadline *aw_deadline_find(const aw_stream *s);
+AW_API void aw_deadline_set(aw_deadline *deadline, uint64_t due);
+
+/* fn hears of the bytes accepted, at most once per interval (nanoseconds), and when shutdown is Ready. */
+typedef struct aw_progress {
+  uint64_t bytes, total; /* total 0: nobody knows */
+  double rate;           /* bytes per second, smoothed; in the end, on the whole */
+  double left;           /* seconds; negative: nobody knows */
+  double seconds;        /* since the start */
+  bool ended;
+} aw_progress;
+typedef struct aw_progress_listener {
+  void (*fn)(void *data, const aw_progress *p); /* may not free the wrapper */
+  void (*release)(void *data);                  /* called once, with the wrapper's destroy; may be NULL */
+  void *data;
+} aw_progress_listener;
+AW_API int aw_progress_new(aw_writer **out, aw_writer *inner, aw_reactor *reactor, aw_progress_listener listener,
+                           uint64_t total, uint64_t interval);
+
 /* ---- Sockets and pipes ----------------------------------------------------------------------------------------
  * connect starts at once; the stream may be polled when aw_poll_connect is Ready. */
 typedef struct aw_listener aw_listener;

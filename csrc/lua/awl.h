@@ -230,7 +230,8 @@ extern const luaL_Reg awl_write_methods[], awl_read_methods[], awl_memory_functi
     awl_resolve_functions[], awl_resolve_methods[], awl_copy_functions[], awl_copy_methods[], awl_timer_functions[],
     awl_timer_methods[], awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[], awl_bridge_functions[],
     awl_bridge_methods[], awl_testing_functions[];
-extern const luaL_Reg awl_wrapper_functions[], awl_wrapper_methods[], awl_tee_functions[], awl_tee_methods[];
+extern const luaL_Reg awl_wrapper_functions[], awl_wrapper_methods[], awl_tee_functions[], awl_tee_methods[],
+    awl_pace_functions[];
 extern const luaL_Reg awl_chaos_functions[], awl_dice_methods[];
 extern const luaL_Reg awl_file_functions[], awl_file_methods[], awl_process_functions[], awl_process_methods[],
     awl_signal_methods[];
@@ -250,6 +251,7 @@ void awl_embed_free(struct awl_embed *self); /* its handles go in later callback
 const struct sockaddr *awl_check_address(lua_State *L, const char *op, int index, int at);
 
 /* deadline.c */
+lua_Number awl_check_seconds(lua_State *L, const char *op, int index, int arg, const char *name);
 bool awl_deadline_passed(const struct awl_box *b);
 void awl_deadline_free(struct awl_box *b);
 

@@ -90,7 +90,7 @@ int luaopen_asyncwrite_core(lua_State *L) {
       functions,           awl_task_functions,    awl_loop_functions,   awl_waker_functions,   awl_memory_functions,
       awl_wrap_functions,  awl_custom_functions,  awl_net_functions,    awl_resolve_functions, awl_copy_functions,
       awl_timer_functions, awl_encode_functions,  awl_bridge_functions, awl_testing_functions, awl_wrapper_functions,
-      awl_file_functions,  awl_process_functions, awl_tee_functions,    awl_chaos_functions};
+      awl_file_functions,  awl_process_functions, awl_tee_functions,    awl_chaos_functions,   awl_pace_functions};
   struct awl_state *st = awl_state_open(L);
   if (st->meta_box_ref == 0) {
     make_box_metatable(L, st);

@@ -32,20 +32,28 @@ void awl_deadline_free(struct awl_box *b) {
   aw_waker_unref(&d->waker);
 }
 
-static lua_Number check_seconds(lua_State *L, const char *op, int index, int arg) {
-  if (lua_type(L, index) != LUA_TNUMBER) awl_type_error(L, op, index, arg, "seconds", "number");
+lua_Number awl_check_seconds(lua_State *L, const char *op, int index, int arg, const char *name) {
+  if (lua_type(L, index) != LUA_TNUMBER) awl_type_error(L, op, index, arg, name, "number");
   lua_Number seconds = lua_tonumber(L, index);
   if (!(seconds >= 0) || seconds > 1e9)
-    awl_arg_error(L, op, arg, "seconds", "0 to 1e9 expected, got %s", lua_tostring(L, index));
+    awl_arg_error(L, op, arg, name, "0 to 1e9 expected, got %s", lua_tostring(L, index));
   return seconds;
 }
 
-/* set_deadline(seconds): from now; nil takes it off. */
+/* set_deadline(seconds): from now; nil takes it off. That of the deadline wrapper, where there is one in the chain. */
 static int w_set_deadline(lua_State *L) {
   const char *op = "set_deadline";
   struct awl_box *b = awl_check_box(L, op, 1, 0, "self");
   bool off = lua_isnoneornil(L, 2);
-  lua_Number seconds = off ? 0 : check_seconds(L, op, 2, 1);
+  lua_Number seconds = off ? 0 : awl_check_seconds(L, op, 2, 1, "seconds");
+  aw_deadline *wrapper = aw_deadline_find(&(aw_stream){.w = b->w, .r = b->r});
+  if (wrapper) {
+    uint64_t due = off ? AW_NEVER : aw_reactor_now(awl_reactor(L, b->st, op)) + (uint64_t)(seconds * 1e9);
+    aw_deadline_set(wrapper, due);
+    awl_poke_outside(L, b->st);
+    if (b->st->poll_L == NULL) awl_drain_functions(L, b->st);
+    return 0;
+  }
   awl_deadline_free(b);
   if (off) return 0;
   aw_reactor *reactor = awl_reactor(L, b->st, op);
@@ -70,7 +78,7 @@ const luaL_Reg awl_deadline_methods[] = {{"set_deadline", w_set_deadline}, {NULL
 static int l_timer(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
   const char *op = luaL_optstring(L, 2, "sleep");
-  lua_Number seconds = check_seconds(L, op, 1, 1);
+  lua_Number seconds = awl_check_seconds(L, op, 1, 1, "seconds");
   aw_reactor *reactor = awl_reactor(L, st, op);
   aw_timer **t = lua_newuserdatauv(L, sizeof(aw_timer *), 0);
   *t = NULL;

@@ -177,6 +177,58 @@ function aw.line_writer(w, capacity) end
 ---@return asyncwrite.BufReader reader
 function aw.buf_reader(r, capacity) end
 
+---@class asyncwrite.ThrottleOptions
+---@field burst? number bytes that may be saved up while nothing goes through, at least 1; default a tenth of rate
+
+--- At most rate bytes per second go on to w, by a token bucket that is full at first. A write takes what is allowed now, in
+--- pieces of a hundredth of a second's worth; it waits while that is less.
+---@param w asyncwrite.Writer moved into the result
+---@param rate number bytes per second, 0.001 to 1e15
+---@param options? asyncwrite.ThrottleOptions
+---@return asyncwrite.Wrapper writer
+function aw.throttle(w, rate, options) end
+
+--- At most rate bytes per second are read from r.
+---@param r asyncwrite.Reader moved into the result
+---@param rate number bytes per second, 0.001 to 1e15
+---@param options? asyncwrite.ThrottleOptions
+---@return asyncwrite.Wrapper reader
+function aw.throttle_reader(r, rate, options) end
+
+--- One deadline for both halves of a stream, which stays with it in other wrappers: once it has passed every write, flush,
+--- shutdown and read that gets there fails with ETIMEDOUT, and whoever waits is told. set_deadline, also through wrappers
+--- around it, sets another or none.
+---@param stream asyncwrite.Stream a writer, a reader or both, moved into the result
+---@param seconds? number from now, 0 to 1e9; nil: none yet
+---@return asyncwrite.Wrapper stream
+function aw.deadline(stream, seconds) end
+
+--- What progress tells. total: as it was given. rate: bytes per second, smoothed; in the end that of the whole. left:
+--- seconds, where total and the rate are known. seconds: since the start. ended: shutdown was Ready.
+---@class asyncwrite.Progress
+---@field bytes integer bytes accepted so far
+---@field total? integer
+---@field rate number
+---@field left? number
+---@field seconds number
+---@field ended boolean
+
+---@class asyncwrite.ProgressOptions
+---@field total? number bytes expected
+---@field interval? number seconds between two calls at least, 0 to 1e9; default 0.2
+
+--- Calls f when w has accepted bytes, at most once per interval, and once when its shutdown is Ready. f may not wait.
+---@param w asyncwrite.Writer moved into the result
+---@param f fun(p: asyncwrite.Progress)
+---@param options? asyncwrite.ProgressOptions
+---@return asyncwrite.Wrapper writer
+function aw.progress(w, f, options) end
+
+--- A function for progress that shows a bar on standard error, and nothing where that is no terminal.
+---@param columns? integer the width; default: what the terminal says
+---@return fun(p: asyncwrite.Progress) f
+function aw.progress_bar(columns) end
+
 ---@class asyncwrite.TeeOptions
 ---@field capacity? integer bytes that a branch may be behind the first, 1 to 2^31-1; default 65536
 ---@field on_error? string "fail" (default): the first error of a branch is the operation's, and a retry goes on where each branch is; "drop": the branch is closed, the others go on as long as there is one
@@ -497,7 +549,8 @@ function Stream:is_reader() end
 function Stream:into_parts() end
 
 --- When this time has passed, every wait on the stream, in either direction, ends with ETIMEDOUT, until another deadline
---- is set; what needs no waiting still succeeds. Wrapping the stream takes the deadline off.
+--- is set; what needs no waiting still succeeds. Wrapping the stream takes the deadline off. On a stream with a deadline
+--- wrapper in its chain this sets that one instead, which is stricter and stays.
 ---@param seconds? number from now, 0 to 1e9; nil: none
 function Stream:set_deadline(seconds) end
 

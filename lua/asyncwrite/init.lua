@@ -7,6 +7,7 @@ local task = require "asyncwrite.task"
 local sync = require "asyncwrite.sync"
 local io = require "asyncwrite.io"
 local net = require "asyncwrite.net"
+local bar = require "asyncwrite.bar"
 local file = require "asyncwrite.file"
 local process = require "asyncwrite.process"
 require "asyncwrite.host.standalone" -- loaded now, as later there may be no descriptor left to open it
@@ -25,6 +26,8 @@ local M = {
   -- writers and readers
   sink = core.sink, memory = core.memory, cursor = core.cursor, duplex = core.duplex, simplex = core.simplex,
   buf_writer = core.buf_writer, line_writer = core.line_writer, buf_reader = core.buf_reader,
+  throttle = core.throttle, throttle_reader = core.throttle_reader, deadline = core.deadline,
+  progress = core.progress, progress_bar = bar.new,
   tee = core.tee, inspect = core.inspect, inspect_reader = core.inspect_reader, limit = core.limit, take = core.take,
   checksum = core.checksum, checksum_reader = core.checksum_reader,
   join = core.join, split = core.split, unsplit = core.unsplit, custom = core.custom,

@@ -240,6 +240,9 @@ local function over(name)
 end
 exact(M, "B7", "inspect_hands_all_on", over("inspect"), delegated(function(w) return aw.inspect(w, nothing) end))
 exact(M, "B7", "tee_hands_all_on", over("tee"), delegated(function(w) return aw.tee { w, aw.sink() } end))
+exact(M, "B7", "throttle_hands_all_on", over("throttle"), delegated(function(w) return aw.throttle(w, 1e14) end))
+exact(M, "B7", "deadline_hands_all_on", over("deadline"), delegated(function(w) return aw.deadline(w, 1e6) end))
+exact(M, "B7", "progress_hands_all_on", over("progress"), delegated(function(w) return aw.progress(w, nothing) end))
 exact(M, "B7", "limit_hands_all_on", over("limit"), delegated(function(w) return aw.limit(w, 100) end))
 exact(M, "B7", "checksum_hands_all_on", over("checksum"), delegated(function(w) return aw.checksum(w, "crc32") end))
 exact(M, "B7", "split_hands_all_on", passing("split(duplex)", "split(tcp)", "split(buf_writer > tcp)"),

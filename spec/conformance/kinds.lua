@@ -251,9 +251,11 @@ wrapped("line_writer", { "memory", "cursor(fixed)", "duplex", "tcp", "pipe", "cu
 local readers = {
   inspect_reader = function(r) return aw.inspect_reader(r, function(s) assert(#s > 0) end) end,
   take = function(r) return aw.take(r, 2 ^ 40) end,
+  throttle_reader = function(r) return aw.throttle_reader(r, 1e14) end,
+  deadline = function(r) return aw.deadline(r, 1e6) end,
   checksum_reader = function(r) return aw.checksum_reader(r, "crc32") end,
 }
-for _, name in ipairs { "inspect_reader", "take", "checksum_reader" } do
+for _, name in ipairs { "inspect_reader", "take", "checksum_reader", "throttle_reader", "deadline" } do
   leaf(name .. " | cursor(reader)", { writer = false, reader = true, input = true }, function(t)
     t.input = D.text(3000)
     t.r = readers[name](aw.cursor(t.input))
@@ -291,6 +293,13 @@ wrapped("tee(chaos)", { "memory", "cursor(fixed)", "chaos" }, { random = true, v
   t.copy = D.writer(D.chaos(t.random or D.random(1)))
   t.w = aw.tee({ t.w, t.copy.w }, { capacity = 7 })
 end)
+
+-- So fast that nothing waits for it, and a deadline that never comes.
+wrapped("throttle", transparent, {}, function(t) t.w = aw.throttle(t.w, 1e14) end)
+
+wrapped("deadline", transparent, {}, function(t) t.w = aw.deadline(t.w, 1e6) end)
+
+wrapped("progress", transparent, {}, function(t) t.w = aw.progress(t.w, function(p) t.progress = p end, { interval = 0 }) end)
 
 over("buf_writer > inspect > duplex", "inspect > duplex", { buffer = BUFFER, vectored = true }, function(t)
   t.w = aw.buf_writer(t.w, BUFFER)

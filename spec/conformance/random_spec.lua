@@ -46,6 +46,14 @@ local wrappers = {
     table.insert(t.inspected, function() return table.concat(seen) end)
     return "inspect"
   end,
+  function(t)
+    t.w = aw.deadline(aw.progress(t.w, function() end, { interval = 0 }), 1e6)
+    return "deadline > progress"
+  end,
+  function(t, random)
+    t.w = aw.throttle(t.w, 10 ^ (5 + random(4)), { burst = 1000 * random(100) })
+    return "throttle"
+  end,
   function(t, random)
     local copy = D.writer(D.chaos(random, { vectored = random(2) == 1 }))
     local last = (t.peer or t.double) and random(2) == 1 -- contents() reaches the first branch

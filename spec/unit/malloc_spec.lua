@@ -84,6 +84,22 @@ local STEPS = [[
       check(w:write_all("ab"))
       assert(w:branches()[2].failed == "EPIPE")
     end,
+    pace = function(keep)
+      local near, far = keep(aw.duplex(100))
+      local s = keep(aw.throttle_reader(keep(aw.throttle(near, 5000, { burst = 1 })), 5000, { burst = 1 }))
+      check(s:write_all("throttled"))
+      check(far:write_all("back"))
+      check(s:read_exact(4))
+      s = keep(aw.deadline(s, 0.002))
+      local _, message, code = s:read()
+      if code ~= "ETIMEDOUT" then error(message or "no timeout", 0) end
+      s:set_deadline(nil)
+      local told
+      local w = keep(aw.progress(s, function(p) told = p.bytes end, { interval = 0, total = 5 }))
+      check(w:write_all("x"))
+      check(w:shutdown())
+      assert(told == 1)
+    end,
     limit = function(keep)
       local w = keep(aw.checksum(keep(aw.limit(keep(aw.memory()), 5)), "sha256"))
       check(w:write("abcdefg"))
