@@ -96,7 +96,8 @@ clause("A4", "write_all_buf_advances_by_what_was_written_also_when_cancelled", {
     check.fails("ETIMEDOUT", "write_all_buf with no room", ok, message, code)
     check.equal(accepted, buf:position() - cut, "bytes accepted by what was cut")
     t:book(s:sub(cut + 1), accepted)
-    t:keep(check.ok(t.peer:read(20000)))
+    -- When the kernel made no room in that time, there is nothing to read either.
+    if t.total - t.have > (t.kind.buffer or 0) then t:keep(check.ok(t.peer:read(20000))) end
   end
   t:finish()
 end)
