@@ -246,7 +246,7 @@ INST_LIBDIR ?= $(prefix)/lib/lua/$(LUA_ABI)
 INST_BINDIR ?= $(prefix)/bin
 INSTALL ?= install
 LUA_FILES = $(shell cd lua && find asyncwrite -name '*.lua')
-HEADERS = $(notdir $(wildcard csrc/asyncwrite.h csrc/asyncwrite_lua.h))
+HEADERS = $(notdir $(wildcard csrc/asyncwrite.h csrc/asyncwrite_wrappers.h csrc/asyncwrite_lua.h))
 to = '$(DESTDIR)$(1)'
 
 # Below prefix they are named by it, so that pkg-config --define-prefix finds a tree that was moved.
