@@ -3,6 +3,7 @@
 
 local lu = require "luaunit"
 local aw = require "asyncwrite"
+local core = require "asyncwrite.core"
 local testing = require "asyncwrite.testing"
 local check = require "support.check"
 local D = require "support.doubles"
@@ -110,6 +111,35 @@ T.test_readers_and_writers_alone_have_one_too = virtual(function()
   fails("ETIMEDOUT", w:write("y"))
   lu.assertEquals(aw.now(), 2)
   r:into_parts():close()
+end)
+
+T.test_a_half_that_is_closed_leaves_the_other_its_deadline = virtual(function()
+  local near, far = aw.duplex(1)
+  local r, w = aw.split(aw.deadline(near, 5))
+  local reader = aw.spawn(function() return r:read() end)
+  aw.yield()
+  w:close()
+  lu.assertNil(far:read())
+  fails("ETIMEDOUT", reader:join())
+  lu.assertEquals(aw.now(), 5)
+end)
+
+T.test_what_is_ready_leaves_nothing_behind_that_would_be_waited_for = check.in_task(function()
+  local waiting = select(2, core.pending())
+  local near, far = aw.duplex(1)
+  local s = aw.deadline(near, 1000)
+  s:write("x")
+  local c = D.waker()
+  lu.assertFalse(c:poll(s, "poll_write", "y"))
+  lu.assertEquals(select(2, core.pending()), waiting + 1)
+  far:read()
+  lu.assertEquals(c:poll(s, "poll_write", "y"), 1)
+  lu.assertEquals(select(2, core.pending()), waiting)
+  s:set_deadline(0)
+  lu.assertEquals(c.woken, 1)
+  s:set_deadline(nil)
+  lu.assertFalse(c:poll(s, "poll_write", "z"))
+  lu.assertEquals(select(2, core.pending()), waiting)
 end)
 
 T.test_a_poll_that_is_ready_no_longer_waits_for_the_deadline = virtual(function()

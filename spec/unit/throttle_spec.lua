@@ -113,6 +113,7 @@ T.test_a_try_takes_what_is_allowed_and_leaves_the_waiting_task_its_wake = virtua
   lu.assertEquals(w:try_write(("x"):rep(60)), 50)
   fails("EAGAIN", w:try_write("x"))
   local c = D.poll(w, "poll_write", "0123456789")
+  fails("EAGAIN", w:try_write("x"))
   aw.sleep(0.01)
   lu.assertEquals(w:try_write("y"), 1)
   c:wait()
