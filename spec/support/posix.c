@@ -111,6 +111,12 @@ static int l_close(lua_State *L) {
   return 1;
 }
 
+/* setuid(uid) -> 0 when it became that user */
+static int l_setuid(lua_State *L) {
+  lua_pushinteger(L, setuid((uid_t)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
 /* kill(pid, signal) */
 static int l_kill(lua_State *L) {
   lua_pushinteger(L, kill((pid_t)luaL_checkinteger(L, 1), (int)luaL_checkinteger(L, 2)));
@@ -149,6 +155,7 @@ int luaopen_posix(lua_State *L) {
       {"send_oob", l_send_oob}, {"send_fd", l_send_fd}, {"other_state", l_other_state},
       {"openpty", l_openpty},   {"dup", l_dup},         {"dup2", l_dup2},
       {"close", l_close},       {"kill", l_kill},       {"limit_file_size", l_limit_file_size},
+      {"setuid", l_setuid},
   };
   lua_createtable(L, 0, 8);
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
