@@ -2,6 +2,8 @@
 /* Names and texts of result codes. */
 #include "asyncwrite.h"
 
+#include <errno.h>
+
 static const struct own_code {
   int code;
   const char *name, *text;
@@ -11,6 +13,8 @@ static const struct own_code {
     {AW_ECUSTOM, "ECUSTOM", "a writer in Lua failed"},
     {AW_ELUA, "ELUA", "an error was raised in Lua"},
     {UV_EOF, "EOF", "unexpected end of file"},
+    {-EDQUOT, "EDQUOT", "disk quota exceeded"}, /* libuv does not know these two */
+    {-ESTALE, "ESTALE", "stale file handle"},
 };
 
 static const struct own_code *own(int code) {

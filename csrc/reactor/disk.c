@@ -76,14 +76,25 @@ int64_t aw_disk_seek(int fd, int64_t offset, int whence) {
   return at < 0 ? failure() : at;
 }
 
-int aw_disk_set_len(int fd, int64_t len) { return ftruncate(fd, len) < 0 ? failure() : 0; }
+int aw_disk_set_len(int fd, int64_t len) {
+  int rc;
+  do rc = ftruncate(fd, len);
+  while (rc < 0 && errno == EINTR);
+  return rc < 0 ? failure() : 0;
+}
+
+static int sync_once(int fd, bool data_only) {
+#ifdef __APPLE__
+  (void)data_only; /* there is no fdatasync */
+  return fsync(fd);
+#else
+  return data_only ? fdatasync(fd) : fsync(fd);
+#endif
+}
 
 int aw_disk_sync(int fd, bool data_only) {
-#ifdef __APPLE__
-  int rc = fsync(fd); /* there is no fdatasync */
-#else
-  int rc = data_only ? fdatasync(fd) : fsync(fd);
-#endif
-  (void)data_only;
+  int rc;
+  do rc = sync_once(fd, data_only);
+  while (rc < 0 && errno == EINTR);
   return rc < 0 ? failure() : 0;
 }
