@@ -27,7 +27,7 @@ end
 function T.test_the_conformance_and_task_specs_pass()
   need_luv()
   local result = child.sh(("%s -e 'require [[asyncwrite.host.luv]]' spec/run.lua %s task_spec task_wait sync_spec " ..
-    "context_spec stuck_spec pipe_spec"):format(child.lua, conformance()), 240)
+    "context_spec stuck_spec pipe_spec file_spec process_spec signal_spec"):format(child.lua, conformance()), 240)
   local passed = tonumber(result.out:match("(%d+) passed, 0 failed[^\n]*\n$"))
   if result.code ~= 0 or not passed then lu.fail(result.out:sub(-3000) .. result.err:sub(-1000)) end
   lu.assertTrue(passed > 200, result.out:match("[^\n]*\n$"))
@@ -266,6 +266,46 @@ function T.test_stuck_tells_on_demand_what_only_the_caller_could_wake()
     assert(others:find("^1 task%(s%) wait .*'idler' waits in recv on channel%(1%)"), others)
     assert(sleeping:find("^2 task%(s%) wait .*'idler'.*'sleeper' waits in join"), sleeping)
     assert(aw.stuck() == nil)
+  ]]
+end
+
+-- Both watch signals and children through the one libuv of this process.
+function T.test_children_and_signals_of_luv_and_of_ours_do_not_disturb_each_other()
+  luv_check [[
+    local theirs, heard = {}, 0
+    local function start(code)
+      local handle
+      handle = uv.spawn("sh", { args = { "-c", "exit " .. code } }, function(status)
+        theirs[#theirs + 1] = status
+        handle:close()
+      end)
+    end
+    local function eventually(f)
+      for _ = 1, 5000 do
+        if f() then return end
+        aw.sleep(0.001)
+      end
+      error("it did not come to be")
+    end
+    start(3)
+    aw.run(function()
+      start(4)
+      local ours = assert(aw.process.spawn { "sh", "-c", "exit 5" })
+      local signal, listener = assert(aw.signal("SIGUSR1")), uv.new_signal()
+      listener:start("sigusr1", function() heard = heard + 1 end)
+      uv.kill(uv.os_getpid(), "sigusr1")
+      assert(signal:recv())
+      signal:close()
+      eventually(function() return heard == 1 end)
+      uv.kill(uv.os_getpid(), "sigusr1") -- luv's goes on
+      eventually(function() return heard == 2 end)
+      listener:close()
+      start(6)
+      assert(ours:wait() == 5)
+    end)
+    uv.run()
+    table.sort(theirs)
+    assert(table.concat(theirs, " ") == "3 4 6", table.concat(theirs, " "))
   ]]
 end
 

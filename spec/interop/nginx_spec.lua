@@ -134,6 +134,17 @@ T.test_nothing_is_made_at_require_time_or_in_the_master = test({
   nginx:assert_clean()
 end)
 
+T.test_files_work_in_a_worker_and_processes_and_signals_are_refused = test({}, function(nginx)
+  local path = os.tmpname()
+  os.execute("chmod 666 " .. path)
+  local answer = assert(nginx:get("/file?path=" .. path))
+  os.remove(path)
+  local size, spawn, signal = answer:match("^(%d+)\n([^\n]+)\n([^\n]+)")
+  lu.assertEquals(size, "100000", answer)
+  lu.assertStrContains(spawn, "spawn: not inside nginx: it reaps every child")
+  lu.assertStrContains(signal, "signal: not inside nginx")
+end)
+
 -- A lua_State per request: many at once in one process, each with a loop and a bridge of its own.
 T.test_without_code_cache_each_request_has_a_state_of_its_own = test({ cache = "off", lazy = true }, function(nginx)
   local peer, close = slow_peer(0.001)

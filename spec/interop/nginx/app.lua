@@ -31,6 +31,18 @@ function M.stream(args)
   end)))
 end
 
+--- A file, written and read; and what a worker refuses.
+function M.file(args)
+  aw.run(function()
+    local f = assert(aw.file.open(args.path, "w+"))
+    assert(f:write_all(("x"):rep(100000)) and f:seek("set"))
+    ngx.say(#assert(f:read_to_end()))
+    f:close()
+    ngx.say((select(2, pcall(aw.process.spawn, { "true" }))))
+    ngx.say((select(2, pcall(aw.signal, "SIGINT"))))
+  end)
+end
+
 --- The response body through a buffer: lines of 20 bytes.
 function M.body(args)
   local resty = require "asyncwrite.resty"
