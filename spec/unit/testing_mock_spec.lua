@@ -183,6 +183,18 @@ function M.test_X_a_wait_gives_way_to_a_deadline()
   end)
 end
 
+function M.test_X_a_wait_that_nobody_waits_for_keeps_no_later_run_waiting()
+  local w
+  testing.run(function()
+    local mock
+    w, mock = testing.mock { { "wait", 1e6 }, { "write", "x" } }
+    lu.assertFalse((select(2, poll(w, "poll_write", "x"))))
+    mock:abandon()
+  end)
+  run_fails(function() aw.notify():notified() end, "nothing can wake them")
+  lu.assertFalse(w:is_closed())
+end
+
 -- ---- flush, shutdown, close ----
 
 M.test_X_flush_and_shutdown_that_the_script_does_not_know_are_always_ready = in_run(function()

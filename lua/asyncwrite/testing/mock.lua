@@ -75,8 +75,15 @@ local function advance(self)
   if not front or front.side ~= "write" then wake(self, "read") end
 end
 
+-- A timer that nobody needs any more would keep the loop waiting.
+local function free_timer(action)
+  if action.timer then action.timer:free() end
+  action.timer, action.alarm = nil, nil
+end
+
 local function consume(self, action)
-  action.done, action.timer, action.alarm = true, nil, nil
+  action.done = true
+  free_timer(action)
   advance(self)
 end
 
@@ -294,7 +301,7 @@ local function on_close(self)
   local wanted = upcoming(self, "close")
   if wanted then consume(self, wanted) end
   self.closed, self.open = true, false
-  for _, action in ipairs(self.actions) do action.timer, action.alarm = nil, nil end
+  self:release()
   if self.failure or self.settled then return end
   local text = leftover(self, "when it was closed")
   if text then watch.fail(self, text, true) end
@@ -399,7 +406,11 @@ function Mock:position() return self.first, #self.actions end
 
 function Mock:__tostring() return title(self) end
 
--- For watch.
+-- For watch: its run has ended.
+function Mock:release()
+  for _, action in ipairs(self.actions) do free_timer(action) end
+end
+
 function Mock:unfinished(how)
   if how == "failed" then return nil end -- what failed was the reason
   if how == "stuck" and not left(self) and not self.open then return nil end

@@ -3,7 +3,7 @@
 -- have swallowed the error of the poll, or never have polled.
 --
 -- An item has failure (text, once it failed), unfinished(self, how) (text or nil; how: "ended", "failed", "stuck", said of
--- the run) and number. After the end of its run it is settled: nobody asks again.
+-- the run), number, and perhaps release(self), for the end of its run. After the end of its run it is settled: nobody asks again.
 
 local core = require "asyncwrite.core"
 core.library()
@@ -72,6 +72,10 @@ function executor.at_end(group, how)
   for _, item in ipairs(collect(group)) do
     texts[#texts + 1] = item.failure or item:unfinished(how or "ended")
     M.settle(item)
+    if item.release then item:release() end
+  end
+  for _, item in pairs(of_group[group] or {}) do -- also those of whom nobody asks
+    if item.release then item:release() end
   end
   of_group[group] = nil
   for i = 1, #hooks do hooks[i]() end
