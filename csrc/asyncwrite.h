@@ -151,6 +151,7 @@ AW_API void aw_stream_free(aw_stream *s);
 /* ---- Constructors ---------------------------------------------------------------------------------------------
  * Each returns 0 or a negative code; on failure nothing is taken over and *out is untouched. */
 AW_API int aw_sink_new(aw_writer **out);
+AW_API int aw_empty_new(aw_stream *out); /* a sink whose read half is at its end */
 
 /* Collects up to limit bytes; past it writes fail with UV_ENOBUFS. */
 AW_API int aw_memory_new(aw_writer **out, size_t limit);

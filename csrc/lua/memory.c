@@ -21,6 +21,13 @@ static int l_sink(lua_State *L) {
   return fill(L, "sink", b, rc, s);
 }
 
+static int l_empty(lua_State *L) {
+  aw_stream s = {NULL, NULL};
+  struct awl_box *b = awl_push_box(L);
+  int rc = aw_empty_new(&s);
+  return fill(L, "empty", b, rc, s);
+}
+
 /* memory([limit]) */
 static int l_memory(lua_State *L) {
   aw_stream s = {NULL, NULL};
@@ -133,7 +140,7 @@ static int w_advance(lua_State *L) {
 }
 
 const luaL_Reg awl_memory_functions[] = {
-    {"sink", l_sink},     {"memory", l_memory},   {"cursor", l_cursor},
+    {"sink", l_sink},     {"empty", l_empty},     {"memory", l_memory}, {"cursor", l_cursor},
     {"duplex", l_duplex}, {"simplex", l_simplex}, {NULL, NULL},
 };
 

@@ -130,6 +130,10 @@ function aw.channel(capacity) end
 ---@return asyncwrite.Writer writer
 function aw.sink() end
 
+--- Accepts everything, keeps nothing, and has nothing to read: the end of file at once (M6).
+---@return asyncwrite.Duplex stream
+function aw.empty() end
+
 --- Collects what is written (M5). Past the limit writes fail with ENOBUFS.
 ---@param limit? integer bytes, 1 to 2^31-1; default 2^30
 ---@return asyncwrite.Memory writer

@@ -24,7 +24,7 @@ local M = {
   now = core.now, stuck = executor.stuck,
 
   -- writers and readers
-  sink = core.sink, memory = core.memory, cursor = core.cursor, duplex = core.duplex, simplex = core.simplex,
+  sink = core.sink, empty = core.empty, memory = core.memory, cursor = core.cursor, duplex = core.duplex, simplex = core.simplex,
   buf_writer = core.buf_writer, line_writer = core.line_writer, buf_reader = core.buf_reader,
   throttle = core.throttle, throttle_reader = core.throttle_reader, deadline = core.deadline,
   progress = core.progress, progress_bar = bar.new,

@@ -67,6 +67,8 @@ end
 
 leaf("sink", { vectored = true, blind = true }, function(t) t.w = aw.sink() end)
 
+leaf("empty", { vectored = true, blind = true }, function(t) t.w = aw.empty() end)
+
 leaf("memory", { vectored = true }, function(t)
   t.w = aw.memory()
   t.contents = function() return t.w:contents() end

@@ -139,7 +139,17 @@ exact(M, "M5", "a_cursor_writes_over_extends_and_fills_gaps_with_zeros", { kinds
   check.equal(fixed:write("x"), 0, "a write beyond a fixed end")
 end)
 
-clause(M, "M6", "a_sink_takes_everything_at_once", { kinds = { "sink" }, reason = "it is no sink" }, ready_whole)
+clause(M, "M6", "a_sink_takes_everything_at_once", { kinds = { "sink", "empty" }, reason = "it is no sink" }, ready_whole)
+
+clause(M, "M6", "an_empty_one_is_at_its_end", { kinds = { "empty" }, reason = "it is not empty" }, function(t)
+  for _ = 1, 2 do
+    local value, message = poll(t.w, "poll_read")
+    check.equal(value, nil, "poll_read")
+    check.equal(message, nil, "the message of poll_read")
+  end
+  check.equal(t.w:read_to_end(), "", "read_to_end")
+  check.equal(aw.copy(t.w, t.w), 0, "copy to itself")
+end)
 
 -- ---- join, split ----
 

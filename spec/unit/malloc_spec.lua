@@ -29,6 +29,11 @@ local STEPS = [[
       for i = 1, 6 do check(w:write_all(("x"):rep(10 ^ i))) end
       assert(#w:take() == 1111110)
     end,
+    empty = function(keep)
+      local s = keep(aw.empty())
+      check(s:write_all("x"))
+      assert(s:read() == nil)
+    end,
     cursor = function(keep)
       local w = keep(aw.cursor("start"))
       check(w:write_all(("x"):rep(100)))
