@@ -15,7 +15,7 @@ return {
   { "M1" }, { "M2" }, { "M3" }, { "M4" }, { "M5" }, { "M6" }, { "M7" }, { "M8" },
   { "M9" }, { "M10", "there is no SinkWriter" }, { "M11", "there is no FramedWrite" },
   { "D1" }, { "D2" }, { "D3" }, { "D4" }, { "D5" }, { "D6" },
-  { "X", "the scripted mock is the business of spec/unit/testing_mock_spec" },
+  { "X" },
   { "U1", NO_UV_WRITE }, { "U2" }, { "U3", "a cancelled write over sockets is A3" }, { "U4" }, { "U5", NO_UV_WRITE },
   { "U6", "shutdown of sockets, twice and before writes, is S4 and S6" }, { "U7", NO_UV_WRITE }, { "U8", NO_UV_WRITE },
   { "U9" }, { "Y", "where Lua can wait is the business of spec/unit/task_wait_spec" },
