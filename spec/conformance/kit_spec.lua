@@ -7,6 +7,7 @@ local aw = require "asyncwrite"
 local conformance = require "asyncwrite.testing.conformance"
 local runner = require "asyncwrite.testing.conformance.runner"
 local texts = require "asyncwrite.testing.conformance.texts"
+local c_module = require "support.c_module"
 local child = require "support.child"
 local base = require "broken.base"
 
@@ -28,6 +29,19 @@ for _, name in ipairs(names()) do
     local report = conformance(broken.factory, broken.options)
     lu.assertEquals(report:failing(), { broken.breaks }, broken.what .. "\n" .. report:tostring())
     lu.assertErrorMsgContains(broken.breaks, report.assert, report)
+  end
+end
+
+for _, id in ipairs { "W1", "P1", "P6" } do
+  M["test_a_broken_writer_in_c_is_caught_by_" .. id .. "_alone"] = function()
+    package.cpath = c_module.build("broken_module") .. "/?.so;" .. package.cpath
+    local break_it = require "broken_module"
+    local function wrap(inner) return break_it(inner, id) end
+    local report = conformance(function()
+      local near, far = aw.duplex(64)
+      return wrap(near), far
+    end, { full = true })
+    lu.assertEquals(report:failing(), { id }, report:tostring())
   end
 end
 

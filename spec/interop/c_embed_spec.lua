@@ -4,6 +4,7 @@
 
 local lu = require "luaunit"
 local child = require "support.child"
+local c_module = require "support.c_module"
 
 local T = {}
 
@@ -49,34 +50,10 @@ for _, case in ipairs(CASES) do
 end
 
 -- ---- A module ----
-local cflags
 
 -- The headers of the Lua at hand: pkg-config has them under several names.
-local function lua_cflags()
-  if cflags then return cflags end
-  child.need(CC, "pkg-config")
-  local names = rawget(_G, "jit") and "luajit" or "lua5.4 lua-5.4 lua54 lua"
-  local result = child.sh(("for pc in %s; do pkg-config --exists $pc && { pkg-config --cflags $pc libuv; exit; }; done; exit 1")
-    :format(names))
-  if result.code ~= 0 then child.skip("pkg-config does not know the headers of this Lua") end
-  cflags = result.out:gsub("%s+$", "")
-  return cflags
-end
-
--- Builds it as its users would, into a folder of its own. Returns the folder.
-local built
-local function build_module()
-  if built then return built end
-  local folder = child.build .. "/own_module"
-  local sanitize = child.sanitized and "-fsanitize=address,undefined" or ""
-  local flags = "-std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -fPIC -fvisibility=hidden -Icsrc"
-  local result = child.sh(("mkdir -p %s && %s %s %s %s -shared -Wl,-z,nodelete -o %s/own_module.so spec/c/own_module.c "
-    .. "$(pkg-config --libs libuv)"):format(folder, CC, flags, sanitize, lua_cflags(), folder))
-  lu.assertEquals(result.err, "")
-  lu.assertEquals(result.code, 0)
-  built = folder
-  return folder
-end
+local lua_cflags = c_module.cflags
+local function build_module() return c_module.build("own_module") end
 
 local function with_module(script)
   return ("package.cpath = %q .. package.cpath\nlocal aw = require 'asyncwrite'\nlocal own = require 'own_module'\n")

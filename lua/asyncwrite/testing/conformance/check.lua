@@ -54,6 +54,7 @@ end
 
 --- A count of bytes of s, as poll_write gives it (P1).
 function M.count(s, n, message, code)
+  if code == "ECONTRACT" then M.fail("it counts more than it was given: %s (P1)", message) end
   if n == nil and code then M.fail("a count expected, got %s (%s)", code, tostring(message)) end
   if type(n) ~= "number" or n % 1 ~= 0 or n < 0 or n > #s then
     M.fail("a count from 0 to %d expected, got %s (P1)", #s, show(n))
