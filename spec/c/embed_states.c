@@ -81,7 +81,11 @@ static const char parked[] = /* one task in every kind of wait, and one that has
     "aw.spawn(function() local r, w = assert(aw.pipe.pair()) w:write_all(('x'):rep(1e6)) end)\n"
     "aw.spawn(function() local a, b = aw.duplex(1) kept = b a:write_all('three') end)\n"
     "aw.spawn(function() aw.tcp.connect('no-such-host.invalid', 1) aw.sleep(1000) end)\n"
-    "aw.spawn(function() local s = aw.sink() s:set_deadline(1000) aw.channel(1):recv() end)\n";
+    "aw.spawn(function() local s = aw.sink() s:set_deadline(1000) aw.channel(1):recv() end)\n"
+    "aw.spawn(function() local p = os.tmpname() local f = aw.file.open(p, 'w+') os.remove(p) "
+    "f:write_all(('x'):rep(1e7)) end)\n"
+    "aw.spawn(function() aw.process.spawn{'sleep', '60', stdin = 'null', kill_on_drop = true}:wait() end)\n"
+    "aw.spawn(function() aw.signal('SIGUSR1'):recv() end)\n";
 
 /* ---- Cases ---- */
 static void drop_state(struct beat *beat) {
@@ -276,10 +280,26 @@ static void a_loop_of_another_kind(void) {
   lua_close(L);
 }
 
+/* Nobody waits for them: the program's loop ends, and the child is reaped at the next opportunity. */
+static void children_and_listeners_keep_nothing_going(void) {
+  uv_loop_t loop;
+  CHECK(uv_loop_init(&loop) == 0);
+  lua_State *L = new_state(&loop);
+  lua(L, "aw.spawn(function() kept = aw.process.spawn{'sleep', '60', stdin = 'null', kill_on_drop = true}\n"
+         "listener = aw.signal('SIGUSR1') started = true end)");
+  CHECK(uv_run(&loop, UV_RUN_DEFAULT) == 0);
+  lua(L, "assert(started and kept:try_wait() == false)\n"
+         "aw.spawn(function() kept:kill('SIGKILL') ended = kept:wait() end)");
+  CHECK(uv_run(&loop, UV_RUN_DEFAULT) == 0);
+  lua(L, "assert(ended == 137)");
+  end(L, &loop);
+}
+
 static const struct {
   const char *name;
   void (*run)(void);
 } cases[] = {
+    {"children_and_listeners_keep_nothing_going", children_and_listeners_keep_nothing_going},
     {"close_in_a_callback", close_in_a_callback},
     {"close_before_the_loop_runs", close_before_the_loop_runs},
     {"two_states", two_states},

@@ -12,7 +12,8 @@ local CC = os.getenv("CC") or "cc"
 local MEMCHECK = "valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect "
   .. "--errors-for-leak-kinds=definite,indirect "
 local CASES = {
-  "close_in_a_callback", "close_before_the_loop_runs", "two_states", "fork_with_tasks", "fork_after_require",
+  "children_and_listeners_keep_nothing_going", "close_in_a_callback", "close_before_the_loop_runs", "two_states",
+  "fork_with_tasks", "fork_after_require",
   "loop_handed_in_too_late", "wakes_from_outside", "a_loop_of_another_kind",
 }
 local EMBED_OUT = ("there and back over tcp\n"):rep(4) .. "slept\n"

@@ -454,7 +454,7 @@ end
 -- ---- leaks and forks ----
 
 T.test_files_leave_no_descriptor_and_no_memory_behind = in_task(function()
-  local path, before = scratch("x"), nil
+  local path = scratch("x")
   local function round()
     local f = assert(aw.file.open(path, "r+"))
     assert(f:write_all("abc") and f:flush() and f:seek("set") and f:read(2))
@@ -463,7 +463,7 @@ T.test_files_leave_no_descriptor_and_no_memory_behind = in_task(function()
   end
   for _ = 1, 50 do round() end
   collectgarbage()
-  before = { check.fd_count(), check.resident() }
+  local before = { check.fd_count(), check.resident() }
   for _ = 1, 500 do round() end
   collectgarbage()
   collectgarbage()
