@@ -129,10 +129,10 @@ end
 
 --- Resident memory in KiB; of another process by its id.
 function M.resident(pid)
-  for line in io.lines(("/proc/%s/status"):format(pid or "self")) do
-    local kib = line:match("^VmRSS:%s*(%d+)")
-    if kib then return tonumber(kib) end
-  end
+  local file = assert(io.open(("/proc/%s/status"):format(pid or "self"))) -- closed at once: descriptors are counted too
+  local text = file:read("*a")
+  file:close()
+  return tonumber(text:match("VmRSS:%s*(%d+)"))
 end
 
 --- n bytes in which no two places look alike.
