@@ -15,8 +15,8 @@ static aw_dice *check_dice(lua_State *L, int index, const char *op, int arg) {
     if (lua_rawequal(L, -1, -2)) dice = lua_touserdata(L, index);
     lua_pop(L, 2);
   }
-  if (dice == NULL) awl_type_error(L, op, index, arg, "dice", "dice");
-  return *dice;
+  if (dice) return *dice;
+  awl_type_error(L, op, index, arg, "dice", "dice");
 }
 
 static unsigned field(lua_State *L, const char *name, unsigned def, unsigned max) {
@@ -120,17 +120,19 @@ static int l_chaos(lua_State *L) {
   return awl_finish_wrapper(L, "chaos", made, rc, s);
 }
 
-/* core.chaos_code("EIO") -> its number, or nil */
-static int l_chaos_code(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
+static int code_of(const char *name) {
 #define CODE(id, text)                                                                                                 \
-  if (strcmp(name, #id) == 0) {                                                                                        \
-    lua_pushinteger(L, UV_##id);                                                                                       \
-    return 1;                                                                                                          \
-  }
+  if (strcmp(name, #id) == 0) return UV_##id;
   UV_ERRNO_MAP(CODE)
 #undef CODE
-  lua_pushnil(L);
+  return 0;
+}
+
+/* core.chaos_code("EIO") -> its number, or nil */
+static int l_chaos_code(lua_State *L) {
+  int code = code_of(luaL_checkstring(L, 1));
+  if (code < 0) lua_pushinteger(L, code);
+  else lua_pushnil(L);
   return 1;
 }
 

@@ -15,6 +15,7 @@ end
 -- the step is over, however it ended.
 local STEPS = [[
   local aw = require "asyncwrite"
+  local testing = require "asyncwrite.testing"
   local path = os.tmpname()
   os.remove(path)
 
@@ -60,6 +61,17 @@ local STEPS = [[
       local r, half = keep(aw.split(w))
       local s = keep(aw.unsplit(r, half))
       keep((s:into_parts()))
+    end,
+    chaos = function(keep)
+      local near, far = keep(aw.duplex(100))
+      local s = keep((testing.chaos(near, "1: short:3 late:1 early error:EIO ok late:1")))
+      assert(check(s:write("shaken")) == 3)
+      local n, message, code = s:write("shaken")
+      if code ~= "EIO" then error(message or "no error: " .. tostring(n), 0) end
+      check(s:write_all("ken"))
+      assert(check(far:read()) == "shaken")
+      check(far:write_all("back"))
+      assert(check(s:read()) == "back")
     end,
     line_writer = function(keep)
       local w = keep(aw.line_writer(keep(aw.memory()), 20))
