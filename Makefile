@@ -78,7 +78,7 @@ all: $(MODULE) $(ARCHIVE) $(if $(SAN_ON),$(BUILD)/unpreload.so)
 help:
 	@echo 'targets:   all test|check run run-nginx bench soak fuzz lint format clean install uninstall deps deps-lint'
 	@echo 'variables: LUA=lua5.4|luajit SAN=1 WERROR=1 CC CFLAGS LDFLAGS BUILD WRAP="valgrind -q" DESTDIR prefix'
-	@echo '           SPECS="tcp -p test_P1" SPEC_SEED=1 HOSTS=no (test), FILE=... (run), BENCH=... (bench), FUZZ_TIME=60 (fuzz)'
+	@echo '           SPECS="tcp -p test_P1" SPEC_SEED=1 HOSTS=no (test), SOAK_SEEDS=1000 (soak), FILE=... (run), BENCH=... (bench), FUZZ_TIME=60 (fuzz)'
 
 # ---- Build ----
 define build_c

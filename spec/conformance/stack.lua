@@ -22,7 +22,6 @@ M.wrappers = {
   { "inspect", function(t) t.w = aw.inspect(t.w, function(s) t.inspected = t.inspected + #s end) end },
   { "limit", function(t) t.w = aw.limit(t.w, t.schedule:random(4) == 1 and t.schedule:random(300) or 2 ^ 40) end },
   { "checksum", function(t) t.w = aw.checksum(t.w, "crc32") end },
-  { "tee", function(t) t.w = aw.tee({ t.w, aw.sink() }, { capacity = t.schedule:random(40) }) end },
   { "throttle", function(t) t.w = aw.throttle(t.w, 1e12) end },
   { "deadline", function(t) t.w = aw.deadline(t.w, 1e6) end },
   { "progress", function(t) t.w = aw.progress(t.w, function() end, { interval = 0 }) end },
