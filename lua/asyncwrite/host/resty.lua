@@ -101,7 +101,7 @@ local function look_for_stuck(self)
   ngx.log(ngx.WARN, "asyncwrite: ", text)
 end
 
-local function heartbeat() return M.stuck_after and math.min(HEARTBEAT, M.stuck_after) or HEARTBEAT end
+local function heartbeat() return math.min(HEARTBEAT, math.max(M.stuck_after or HEARTBEAT, 0.05)) end
 
 -- Seconds until the pump must look again, -1 for none, nil when it has to end.
 local function rest(self)
