@@ -24,10 +24,11 @@ struct awl_wakeable {
   bool queued;
   bool blank; /* queued, but what it was ready for is done */
   bool is_task;
-  int ref;        /* the task's table, or the function; LUA_NOREF when it is over */
-  lua_State *co;  /* tasks: the coroutine */
-  unsigned turn;  /* tasks: counts resumes, so that a wait of an earlier turn is known to be over */
-  unsigned noted; /* references that boxes hold: they are no waits */
+  int ref;                 /* the task's table, or the function; LUA_NOREF when it is over */
+  lua_State *co;           /* tasks: the coroutine */
+  unsigned turn;           /* tasks: counts resumes, so that a wait of an earlier turn is known to be over */
+  unsigned noted;          /* references that boxes hold: they are no waits */
+  struct awl_trace *trace; /* of the stream it waits on, which is told of the wake; NULL mostly */
 };
 
 /* The task that parked in one direction of a box, and in which of its turns. */
@@ -84,6 +85,15 @@ struct awl_handle {
 void awl_drop_handle(struct awl_handle *handle);
 
 struct awl_deadline;
+struct awl_trace;
+
+/* What stats() tells. Times are nanoseconds. */
+struct awl_stats {
+  uint64_t bytes[2];                 /* read, accepted */
+  uint64_t lost;                     /* accepted, and still held at close */
+  uint64_t pendings, waits, stalled; /* of the write direction */
+  uint64_t stalled_since;            /* 0: it is not */
+};
 
 struct awl_box {
   const void *magic;
@@ -92,9 +102,17 @@ struct awl_box {
   aw_writer *w;
   aw_reader *r;
   aw_listener *listener; /* instead of both; accepting is its read direction */
-  bool closed, moved, busy, close_later, anchored;
+  bool closed, moved, close_later, anchored;
+  union {
+    struct {
+      bool busy, traced; /* it is being polled; its polls are recorded */
+    };
+    uint16_t closely; /* one of them: the short path is not for it */
+  };
   struct awl_parked parked[2];
   struct awl_deadline *deadline;
+  struct awl_stats stats;
+  struct awl_trace *trace;
   uintptr_t origin[2]; /* split: what unsplit compares, the reader and the writer as they were together */
   char where[40];      /* "script.lua:12", for the warning about lost bytes */
 };
@@ -186,11 +204,14 @@ struct awl_poll {
   aw_waker *waker;
   struct awl_wakeable *task; /* the task to note as parked, or NULL */
   lua_State *outer_L;
-  int early; /* AW_PENDING when the budget is spent: the poll is skipped; else 0 */
+  const char *op;
+  uint64_t started; /* of a traced box: when, and 1; else 0 */
+  int early;        /* AW_PENDING when the budget is spent: the poll is skipped; else 0 */
 };
 aw_waker *awl_check_pollable(lua_State *L, struct awl_box *b, int dir, const char *op); /* what begin raises */
 void awl_begin(lua_State *L, struct awl_poll *p, struct awl_box *b, int dir, const char *op, bool trying);
 ssize_t awl_leave(struct awl_poll *p, ssize_t result);
+void awl_unpark(struct awl_box *b, int dir);         /* the calling task has its answer */
 void awl_settle(lua_State *L, struct awl_state *st); /* raises what Lua raised below; runs woken functions */
 ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result); /* leave and settle */
 
@@ -200,7 +221,7 @@ ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result); /* leave and 
 static inline struct awl_wakeable *awl_begin_plain(lua_State *L, struct awl_box *b, int dir) {
   struct awl_state *st = b->st;
   struct awl_wakeable *me = st->current, *waits = b->parked[dir].who;
-  if (!me || me->co != L || st->budget == 0 || st->poll_L || st->frame || b->busy || (waits && waits != me))
+  if (!me || me->co != L || st->budget == 0 || st->poll_L || st->frame || b->closely || (waits && waits != me))
     return NULL;
   st->budget--;
   st->poll_L = L;
@@ -213,7 +234,8 @@ static inline bool awl_end_plain(struct awl_box *b, int dir, ssize_t result) {
   if (result < 0 || b->close_later || st->error_ref != LUA_NOREF || st->nfunctions > 0) return false;
   st->poll_L = NULL;
   b->busy = false;
-  if (b->parked[dir].who) awl_note(&b->parked[dir], NULL);
+  b->stats.bytes[dir] += (size_t)result;
+  if (b->parked[dir].who) awl_unpark(b, dir);
   return true;
 }
 
@@ -249,6 +271,18 @@ void awl_embed_free(struct awl_embed *self); /* its handles go in later callback
 
 /* resolve.c: the address that number 'at' of a look-up gave */
 const struct sockaddr *awl_check_address(lua_State *L, const char *op, int index, int at);
+
+/* stats.c */
+uint64_t awl_now(const struct awl_state *st);    /* nanoseconds of the clock that the timers use */
+void awl_stall(struct awl_box *b, bool of_task); /* a poll of the write direction was NotReady */
+void awl_stall_ends(struct awl_box *b);
+extern const luaL_Reg awl_stats_methods[];
+
+/* trace.c */
+void awl_trace_poll(const struct awl_poll *p, ssize_t result);
+void awl_trace_wake(struct awl_wakeable *who); /* and forgets its trace */
+void awl_trace_unref(struct awl_trace *trace); /* NULL is allowed */
+extern const luaL_Reg awl_trace_methods[];
 
 /* deadline.c */
 lua_Number awl_check_seconds(lua_State *L, const char *op, int index, int arg, const char *name);

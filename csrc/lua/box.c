@@ -111,6 +111,7 @@ void awl_close_box(struct awl_box *b) {
     if (waits(&b->parked[dir])) b->parked[dir].who->waker.type->wake(&b->parked[dir].who->waker);
     else awl_note(&b->parked[dir], NULL);
   }
+  if (b->w && !aw_is_shutdown(b->w)) b->stats.lost = aw_buffered(b->w);
   aw_stream s = {.w = b->w, .r = b->r};
   aw_listener *listener = b->listener;
   b->w = NULL, b->r = NULL, b->listener = NULL;
@@ -153,6 +154,7 @@ static int w_gc(lua_State *L) {
   if (!b->closed) warn_of_lost(b);
   close_anchored(L, b);
   for (int dir = AWL_READ; dir <= AWL_WRITE; dir++) awl_note(&b->parked[dir], NULL);
+  awl_trace_unref(b->trace);
   if (b->next) b->next->prev = b->prev;
   if (b->prev) b->prev->next = b->next;
   else if (b->st->boxes == b) b->st->boxes = b->next;

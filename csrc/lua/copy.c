@@ -32,7 +32,10 @@ static int w_poll(lua_State *L) {
   awl_begin(L, &pw, w, AWL_WRITE, op, false);
   r->busy = true;
   int early = pr.early ? pr.early : pw.early;
+  uint64_t before = aw_copy_total(*c);
   int rc = early ? early : aw_poll_copy(*c, r->r, w->w, pr.waker);
+  uint64_t moved = aw_copy_total(*c) - before;
+  r->stats.bytes[AWL_READ] += moved, w->stats.bytes[AWL_WRITE] += moved;
   rc = (int)awl_leave(&pw, rc);
   rc = (int)awl_leave(&pr, rc);
   awl_settle(L, r->st);

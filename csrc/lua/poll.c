@@ -29,23 +29,35 @@ static void begin_context(lua_State *L, struct awl_poll *p, const char *op, bool
 }
 
 void awl_begin(lua_State *L, struct awl_poll *p, struct awl_box *b, int dir, const char *op, bool trying) {
-  *p = (struct awl_poll){.box = b, .dir = dir, .outer_L = b->st->poll_L};
+  *p = (struct awl_poll){.box = b, .dir = dir, .op = op, .outer_L = b->st->poll_L};
   begin_context(L, p, op, trying);
+  if (b->traced) p->started = awl_now(b->st) + 1; /* virtual time starts at 0 */
   b->busy = true;
   b->st->poll_L = L;
+}
+
+void awl_unpark(struct awl_box *b, int dir) {
+  awl_note(&b->parked[dir], NULL);
+  if (dir == AWL_WRITE) awl_stall_ends(b);
+}
+
+static ssize_t not_ready(struct awl_poll *p) {
+  struct awl_box *b = p->box;
+  if (p->task && !p->early) b->st->budget++; /* only progress is counted (W12) */
+  if (b->deadline && awl_deadline_passed(b)) return UV_ETIMEDOUT;
+  if (p->task) awl_note(&b->parked[p->dir], p->task);
+  if (p->dir == AWL_WRITE && !p->early) awl_stall(b, p->task);
+  return AW_PENDING;
 }
 
 ssize_t awl_leave(struct awl_poll *p, ssize_t result) {
   struct awl_box *b = p->box;
   b->st->poll_L = p->outer_L;
   b->busy = false;
-  if (result == AW_PENDING) {
-    if (p->task && !p->early) b->st->budget++; /* only progress is counted (W12) */
-    if (b->deadline && awl_deadline_passed(b)) result = UV_ETIMEDOUT;
-    else if (p->task) awl_note(&b->parked[p->dir], p->task);
-  } else if (p->task && b->parked[p->dir].who == p->task) {
-    awl_note(&b->parked[p->dir], NULL);
-  }
+  if (result == AW_PENDING) result = not_ready(p);
+  else if (p->task && b->parked[p->dir].who == p->task) awl_unpark(b, p->dir);
+  if (result > 0) b->stats.bytes[p->dir] += (size_t)result;
+  if (b->traced) awl_trace_poll(p, result);
   if (b->close_later) {
     b->close_later = false;
     awl_close_box(b);

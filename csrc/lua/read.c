@@ -99,6 +99,7 @@ static int w_poll_fill_buf(lua_State *L) {
   struct awl_poll p;
   awl_begin(L, &p, b, AWL_READ, op, false);
   ssize_t n = awl_end(L, &p, p.early ? p.early : aw_buf_reader_poll_fill(b->r, p.waker, &data));
+  if (n > 0) b->stats.bytes[AWL_READ] -= (size_t)n; /* consume counts what is taken */
   return push_data(L, b->closed && n > 0 ? UV_ECANCELED : n, data);
 }
 
@@ -109,6 +110,7 @@ static int w_consume(lua_State *L) {
   if (buffered) aw_buf_reader_data(b->r, &have);
   size_t n = awl_check_size(L, "consume", 2, 1, "n", 0, have);
   if (buffered) aw_buf_reader_consume(b->r, n);
+  b->stats.bytes[AWL_READ] += n;
   return 0;
 }
 

@@ -15,7 +15,11 @@ struct awl_state *awl_state_of(lua_State *L) {
 static int state_gc(lua_State *L) {
   struct awl_state *st = lua_touserdata(L, 1);
   if (st->dead) return 0;
-  for (struct awl_box *b = st->boxes; b; b = b->next) awl_close_box(b);
+  for (struct awl_box *b = st->boxes; b; b = b->next) {
+    awl_close_box(b);
+    awl_trace_unref(b->trace);
+    b->trace = NULL;
+  }
   for (struct awl_handle *h = st->handles; h; h = h->next) awl_drop_handle(h);
   st->boxes = NULL;
   st->handles = NULL;

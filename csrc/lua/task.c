@@ -57,6 +57,7 @@ void awl_poke_outside(lua_State *L, struct awl_state *st) {
 
 static void on_wake(aw_waker *waker) {
   struct awl_wakeable *who = (struct awl_wakeable *)waker;
+  if (who->trace) awl_trace_wake(who);
   enqueue(who);
   struct awl_state *st = who->st;
   if (st->hosted && !st->pumping) poke(st, st->poll_L && !st->frame && awl_current_task(st->poll_L, st) != NULL);
@@ -64,6 +65,7 @@ static void on_wake(aw_waker *waker) {
 
 static void on_free(aw_waker *waker) {
   awl_release((struct awl_wakeable *)waker);
+  awl_trace_unref(((struct awl_wakeable *)waker)->trace);
   free(waker);
 }
 

@@ -16,6 +16,7 @@
 ---@field _VERSION string
 ---@field CANCELLED table what a cancelled task is unwound with where Lua has no coroutine.close; never swallow it
 ---@field tcp asyncwrite.tcp
+---@field trace asyncwrite.trace
 ---@field unix asyncwrite.unix
 ---@field pipe asyncwrite.pipe
 ---@field file asyncwrite.file
@@ -340,6 +341,19 @@ function aw.copy(r, w, buffer) end
 ---@return integer? accepted_b_to_a
 function aw.copy_bidirectional(a, b, buffer) end
 
+---@class asyncwrite.trace
+local trace = {}
+
+--- What a traced stream has recorded, a line for each event: seconds since the first, how long it took, poll and result.
+---@param stream asyncwrite.Stream
+---@return string text
+function trace.text(stream) end
+
+--- What traced streams have recorded, in the Trace Event Format of chrome://tracing and Perfetto, a row for each stream.
+---@param ... asyncwrite.Stream
+---@return string json
+function trace.chrome(...) end
+
 -- ---- Network ----
 
 ---@class asyncwrite.tcp
@@ -534,6 +548,37 @@ function Stream:close() end
 --- Closed, or moved into a wrapper.
 ---@return boolean closed
 function Stream:is_closed() end
+
+---@class asyncwrite.Stats
+---@field read integer bytes that reads have given
+---@field accepted integer bytes that writes have accepted
+---@field queued integer accepted bytes that the chain still holds
+---@field lost integer accepted bytes that the chain held when it was closed without shutdown
+---@field written integer accepted bytes that left the chain: accepted - queued - lost
+---@field pendings integer polls of the write direction that were NotReady
+---@field waits integer how many times a task had to wait to write, flush or shut down
+---@field stalled number seconds that these waits took, the present one included
+
+--- What went through this stream since it was made; what it was before it moved into a wrapper is not counted. Works on
+--- closed and moved streams too. Always on.
+---@return asyncwrite.Stats stats a new table
+function Stream:stats() end
+
+--- Records the polls of this stream, and the wakes of the tasks that wait on it, from now on and anew. A stream that is
+--- not traced pays nothing.
+---@param events? integer|false how many of the last events are kept, 1 to 2^20, default 1024; false ends it
+function Stream:trace(events) end
+
+---@class asyncwrite.TraceEvent
+---@field op string "poll_write", "poll_read" ...; "wake"
+---@field time number seconds, as aw.now()
+---@field seconds? number how long the poll took; nil: a wake
+---@field result? integer|string|false bytes (0 for flush and shutdown, and at end of file), the code of an error, or NotReady
+
+--- What the trace has, the oldest first; nil when the stream is not traced. See aw.trace.
+---@return asyncwrite.TraceEvent[]? events
+---@return integer? dropped how many older events are gone
+function Stream:trace_events() end
 
 --- The name of the outermost writer, or of the reader where there is none: "tcp", "buf_writer", "listener" ...
 ---@return string name

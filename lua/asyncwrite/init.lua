@@ -10,6 +10,7 @@ local net = require "asyncwrite.net"
 local bar = require "asyncwrite.bar"
 local file = require "asyncwrite.file"
 local process = require "asyncwrite.process"
+local trace = require "asyncwrite.trace"
 require "asyncwrite.host.standalone" -- loaded now, as later there may be no descriptor left to open it
 
 local M = {
@@ -36,6 +37,8 @@ local M = {
   process = process.process, signal = process.signal,
 
   copy = io.copy, copy_bidirectional = io.copy_bidirectional,
+
+  trace = { text = trace.text, chrome = trace.chrome },
 }
 
 --- Is value a writer, reader or listener of this library?

@@ -169,9 +169,17 @@ local plain = {
   ["async fun"] = function() return function() aw.notify():notified() end end,
 }
 
+local function traced()
+  local w = aw.sink()
+  w:trace()
+  return w
+end
+
 -- Arguments that their types alone do not tell: values by parameter, or a function that gives all of them.
 local special = {
   ["asyncwrite.tcp.connect"] = function() return { "localhost", 1 } end,
+  ["asyncwrite.trace.text"] = function() return { traced() } end,
+  ["asyncwrite.trace.chrome"] = function() return { traced() } end,
   ["asyncwrite.tcp.listen"] = function() return { "localhost", 0 } end,
   ["asyncwrite.unix.connect"] = function() return { "/nonexistent/socket" } end,
   ["asyncwrite.unix.listen"] = function()
@@ -214,7 +222,7 @@ local function arguments(f)
 end
 
 local modules = { ["asyncwrite"] = aw, ["asyncwrite.tcp"] = aw.tcp, ["asyncwrite.unix"] = aw.unix, ["asyncwrite.pipe"] = aw.pipe,
-  ["asyncwrite.file"] = aw.file, ["asyncwrite.process"] = aw.process }
+  ["asyncwrite.file"] = aw.file, ["asyncwrite.process"] = aw.process, ["asyncwrite.trace"] = aw.trace }
 
 -- The function that is documented as f and the arguments for it, its object first.
 local function real(f)
