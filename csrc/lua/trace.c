@@ -85,7 +85,7 @@ static void push_event(lua_State *L, const struct event *e) {
 /* trace_events(): what the ring has, the oldest first, and how many older ones it has no more; nil without a trace. */
 static int w_trace_events(lua_State *L) {
   struct awl_box *b = awl_to_box(L, 1);
-  if (b == NULL) return awl_type_error(L, "trace_events", 1, 0, "self", "writer or reader");
+  if (b == NULL) b = awl_check_box(L, "trace_events", 1, 0, "self");
   const struct awl_trace *trace = b->trace;
   if (trace == NULL) return 0;
   uint64_t first = trace->count > trace->size ? trace->count - trace->size : 0;

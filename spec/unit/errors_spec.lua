@@ -61,7 +61,7 @@ T.test_every_method_of_a_closed_stream_raises = self_test(function()
   local s = aw.duplex(1)
   s:close()
   return s
-end, "bad self to '%s' (it is closed)", { close = true, is_closed = true, serve = true })
+end, "bad self to '%s' (it is closed)", { close = true, is_closed = true, serve = true, stats = true, trace_events = true })
 
 local wrapper
 T.test_every_method_of_a_moved_stream_raises = self_test(function()
@@ -69,7 +69,7 @@ T.test_every_method_of_a_moved_stream_raises = self_test(function()
   wrapper = aw.buf_writer(s)
   lu.assertFalse(wrapper:is_closed())
   return s
-end, "bad self to '%s' (it was moved into a wrapper or split)", { is_closed = true, serve = true })
+end, "bad self to '%s' (it was moved into a wrapper or split)", { is_closed = true, serve = true, stats = true, trace_events = true })
 
 -- ---- the wrong kind ----
 
@@ -274,6 +274,7 @@ T.test_arguments_of_the_socket_methods = misuses {
   "bad argument #2 'options.max' to 'serve' (integer of at least 1 expected, got 1)",
   function() tcp:serve(print, { on_error = 5 }) end,
   "bad argument #2 'options.on_error' to 'serve' (function expected, got number)",
+  function() tcp:trace("1") end, "bad argument #1 'events' to 'trace' (number expected, got string)",
   function() tcp:set_deadline("1") end, "bad argument #1 'seconds' to 'set_deadline' (number expected, got string)",
   function() tcp:set_deadline(-1) end, "bad argument #1 'seconds' to 'set_deadline' (0 to 1e9 expected, got -1)",
   function() tcp:set_deadline(0/0) end, "bad argument #1 'seconds' to 'set_deadline' (0 to 1e9 expected, got "
@@ -292,7 +293,7 @@ local bare = {
   "accept", "branches", "buffer", "buffered", "chunk", "close", "contents", "fd", "fill_buf", "flush", "into_parts", "is_closed",
   "is_reader", "is_write_vectored", "is_writer", "keepalive", "kind", "limit", "linger", "local_addr", "nodelay", "peer_addr",
   "peer_cred", "poll_accept", "poll_connect", "poll_fill_buf", "poll_flush", "poll_shutdown", "position", "read_buffer",
-  "remaining", "shutdown", "take",
+  "remaining", "shutdown", "stats", "take", "trace_events",
 }
 
 function T.test_every_method_with_arguments_has_a_row_here()
