@@ -69,7 +69,8 @@ T.test_every_method_of_a_moved_stream_raises = self_test(function()
   wrapper = aw.buf_writer(s)
   lu.assertFalse(wrapper:is_closed())
   return s
-end, "bad self to '%s' (it was moved into a wrapper or split)", { is_closed = true, serve = true, stats = true, trace_events = true })
+end, "bad self to '%s' (it was moved into a wrapper or split)",
+  { is_closed = true, serve = true, stats = true, trace_events = true })
 
 -- ---- the wrong kind ----
 
