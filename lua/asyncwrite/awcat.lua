@@ -88,6 +88,8 @@ local function pump(flow, options)
   end
   local ok, message, code = flow.to:finish()
   if not ok then return failure(flow.to, message, code) end
+  ok, message, code = flow.from:ended()
+  if not ok then return failure(flow.from, message, code) end
 end
 
 -- Nobody wants what the peer says, but unread it would block the peer, and make our close a reset.
@@ -155,6 +157,15 @@ local function report_failure(flows, failed)
   return FAILED
 end
 
+local function print_stats(flows, seconds)
+  for _, flow in ipairs(flows) do
+    local bytes, waits, stalled = passed_on(flow), flow.to:waits()
+    local text = ("%.0f bytes in %.3f s, %s/s"):format(bytes, seconds, progress.bytes(bytes / math.max(seconds, 0.001)))
+    if waits then text = ("%s, waited %d times, for %.3f s"):format(text, waits, stalled) end
+    say(("%s -> %s: %s"):format(flow.from.address.text, flow.to.address.text, text))
+  end
+end
+
 local function print_digests(flows)
   for _, flow in ipairs(flows) do
     local hex, message = flow.digest:finish()
@@ -212,7 +223,9 @@ local function run(session, options)
   session.flows = new_flows(session, options)
   status = session.tool and start_digests(session)
   if status then return status end
+  local start = aw.now()
   local failed = transfer(session, options)
+  if options.stats then print_stats(session.flows, aw.now() - start) end
   if failed then return report_failure(session.flows, failed) end
   return options.sha256 and print_digests(session.flows) or OK
 end

@@ -3,7 +3,8 @@
 --
 -- An end is made by new, checked by prepare (what can fail without a peer), then opened by open (which may wait).
 -- Then: read(n) and poll_read(n) as a reader's; write(s, i) -> bytes accepted; flush(); finish(), nothing follows;
--- held(), bytes accepted that went nowhere yet; close(). Failures are nil, message, code.
+-- ended(), a source has been read to its end; held(), bytes accepted that went nowhere yet; waits(), how often and for
+-- how many seconds a writer waited, where that is known; close(). Failures are nil, message, code.
 
 local aw = require "asyncwrite"
 local shell = require "asyncwrite.awcat.shell"
@@ -20,6 +21,12 @@ function Stream:write(s, i) return self.stream:write(s, i) end
 function Stream:flush() return self.stream:flush() end
 function Stream:held() return self.stream:is_writer() and self.stream:buffered() or 0 end
 function Stream:size() return nil end
+function Stream:ended() return true end
+
+function Stream:waits()
+  local stats = self.stream:stats()
+  return stats.waits, stats.stalled
+end
 
 --- Sockets say goodbye. A descriptor that was handed in is shared with others, who may want to write on.
 function Stream:finish()
@@ -79,6 +86,39 @@ function Stream:open()
   return true
 end
 
+-- ---- Commands: what one prints, or what it reads ----
+local Command = setmetatable({}, { __index = Stream })
+Command.__index = Command
+
+function Command:prepare() return true end
+
+function Command:open()
+  local side = self.writes and "stdin" or "stdout"
+  local child, message, code = aw.process.spawn { "/bin/sh", "-c", self.address.command, [side] = "pipe", kill_on_drop = true }
+  if not child then return nil, message, code end
+  self.child, self.stream = child, child[side]
+  return true
+end
+
+--- Waits for its end: all of a transfer is only done when the command says so.
+function Command:ended()
+  local status, signal = self.child:wait()
+  if signal then return nil, "it was ended by " .. signal, "ECHILD" end
+  if status ~= 0 then return nil, ("its exit status is %d"):format(status), "ECHILD" end
+  return true
+end
+
+function Command:finish()
+  local ok, message, code = self.stream:shutdown()
+  if not ok then return nil, message, code end
+  return self:ended()
+end
+
+function Command:close()
+  Stream.close(self)
+  if self.child then self.child:close() end
+end
+
 -- ---- Files ----
 local File = {}
 File.__index = File
@@ -112,6 +152,8 @@ end
 
 function File:flush() return true end
 function File:held() return 0 end
+function File:ended() return true end
+function File:waits() end
 function File:buffer() end
 
 function File:close()
@@ -199,6 +241,7 @@ end
 function M.new(address, writes)
   if address.kind == "descriptor" then return new_descriptor(address, writes) end
   if address.kind == "file" then return new_file(address, writes, address.path) end
+  if address.kind == "exec" then return setmetatable({ address = address, writes = writes }, Command) end
   return setmetatable({ address = address }, Stream)
 end
 

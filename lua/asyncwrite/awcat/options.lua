@@ -13,6 +13,7 @@ Copies SOURCE to DEST. Each of them is one of
   tcp-listen://HOST:PORT  one connection from a client; port 0 lets the system choose
   unix:PATH               a connection to a Unix socket
   unix-listen:PATH        one connection from a client; the socket is removed again
+  exec:COMMAND            what the shell's COMMAND prints, or its standard input; it must end with status 0
 Where awcat listens it says so on standard error, once clients can connect.
 
 Between two sockets bytes go both ways, and the end of one direction is passed on without ending the other.
@@ -22,6 +23,7 @@ options:
   --rate N       at most N bytes per second in each direction
   --buffer SIZE  hold up to SIZE bytes in memory in each direction (64k)
   --progress     a progress bar on standard error, when that is a terminal
+  --stats        print bytes, time, rate and how long DEST made awcat wait on standard error
   --sha256       print the SHA-256 of what was transferred on standard error
   --help         print this
   --version      print the version
@@ -47,7 +49,7 @@ local function size_of(text, largest)
 end
 
 local VALUES = { ["--rate"] = LARGEST_RATE, ["--buffer"] = LARGEST_BUFFER }
-local FLAGS = { ["--progress"] = "progress", ["--sha256"] = "sha256", ["--help"] = "help", ["-h"] = "help",
+local FLAGS = { ["--progress"] = "progress", ["--sha256"] = "sha256", ["--stats"] = "stats", ["--help"] = "help", ["-h"] = "help",
   ["--version"] = "version" }
 
 local function tcp_address(kind, rest)
@@ -76,6 +78,11 @@ local function parse_address(text, standard)
     if path == "" then return nil, "it needs a path, as in " .. kind .. ":/run/my.sock" end
     return { kind = kind, path = path, socket = true }
   end
+  local command = text:match("^exec:(.*)$")
+  if command then
+    if not command:find("%S") then return nil, "it needs a command, as in exec:'gzip -9'" end
+    return { kind = "exec", command = command }
+  end
   if text:find("^tcp:") or text:find("^tcp%-listen:") then return nil, "write tcp://HOST:PORT" end
   if scheme then return nil, "there is no '" .. scheme .. "://' here (a file of that name is ./" .. text .. ")" end
   if text == "" then return nil, "an empty name" end
@@ -84,7 +91,7 @@ local function parse_address(text, standard)
   return { kind = "file", path = text }
 end
 
---- text as an address: { kind, text, and socket, host, port, path or fd }; nil, message. standard: what "-" is here.
+--- text as an address: { kind, text, and socket, host, port, path, command or fd }; nil, message. standard: what "-" is here.
 function M.address(text, standard)
   local address, problem = parse_address(text, standard)
   if not address then return nil, ("%s: %s"):format(text == "" and "''" or text, problem) end
@@ -114,7 +121,7 @@ local function option(options, argv, i)
   return i
 end
 
---- The command line as a table: source, dest (addresses), rate, buffer, progress, sha256, help, version; nil, message.
+--- The command line as a table: source, dest (addresses), rate, buffer, progress, sha256, stats, help, version; nil, message.
 function M.parse(argv)
   local options, names = { buffer = 64 * 1024 }, {}
   local i, only_names = 1, false
