@@ -62,7 +62,15 @@ function Nginx:launch()
   local result = child.sh(("nginx -p %s -c %s/nginx.conf"):format(self.prefix, self.prefix))
   if result.code ~= 0 then lu.fail("nginx: " .. result.err) end
   self.pid = tonumber(slurp(self.prefix .. "/pid"))
+  self:guard()
   return self
+end
+
+-- A run that is killed leaves no nginx behind: a shell in the background sees this process go.
+function Nginx:guard()
+  local me = first_line("echo $PPID")
+  os.execute(("(while kill -0 %d; do kill -0 %s || kill -TERM %d; sleep 1; done) >/dev/null 2>&1 </dev/null &")
+    :format(self.pid, me, self.pid))
 end
 
 --- options: workers (1), cache ("on"), lazy (true: the workers' init does nothing), app (the module that answers),
