@@ -1,0 +1,73 @@
+-- SPDX-License-Identifier: MIT
+-- A chat: what one client says all others hear. lua chat_server.lua [PORT [QUEUE]]
+--
+-- Each client has a queue of QUEUE lines (100) and a task that writes them. A client that does not keep up is dropped when
+-- its queue is full: it never holds up the others, and never costs more than its queue.
+
+local aw = require "asyncwrite"
+
+local QUEUE, LONGEST, GOODBYE = tonumber(arg[2]) or 100, 512, 0.2 -- lines, bytes of a line, seconds to say goodbye
+local clients = {} -- name -> its queue
+local count = 0
+
+local function say(text, except)
+  for name, queue in pairs(clients) do
+    if name ~= except then
+      local ok = queue:try_send(text)
+      if not ok then
+        clients[name] = nil
+        queue:close() -- its writer ends, and with it the connection
+        print(name .. " is too slow and was dropped")
+      end
+    end
+  end
+end
+
+-- Writes what is queued; several lines that wait already go out as one write.
+local function write_queue(w, queue)
+  for text in queue:values() do
+    while text do
+      if not w:write_all(text, "\n") then return end
+      text = queue:try_recv()
+    end
+    if not w:flush() then return end
+  end
+end
+
+local function read_lines(conn, name)
+  while true do
+    local line, message = conn:read_line(LONGEST)
+    if not line then return message end
+    say(("<%s> %s"):format(name, line), name)
+  end
+end
+
+local function chat(conn)
+  count = count + 1
+  local name = "guest" .. count
+  local queue = aw.channel(QUEUE)
+  clients[name] = queue
+  local w = aw.buf_writer(conn, 4096)
+  w:write_all("you are ", name, "\n")
+  w:flush()
+  say(name .. " is here", name)
+  aw.first(function() read_lines(w, name) end, function() write_queue(w, queue) end)
+  local dropped = clients[name] == nil
+  clients[name] = nil
+  if not dropped then say(name .. " has left") end
+  aw.timeout(GOODBYE, w.shutdown, w)
+  w:close()
+end
+
+io.stdout:setvbuf("line")
+aw.run(function()
+  local listener = assert(aw.tcp.listen("127.0.0.1", tonumber(arg[1]) or 0))
+  print(("listening on 127.0.0.1:%d"):format(select(2, listener:local_addr())))
+  aw.spawn(function()
+    assert(aw.signal("SIGTERM")):recv()
+    listener:close()
+    print(count .. " clients in all")
+    os.exit(0)
+  end)
+  assert(listener:serve(chat))
+end)
