@@ -2,6 +2,7 @@
 /* line_writer: hands whole lines on at once and keeps the last, unfinished one, as std's LineWriter (B8-B10). Like that
  * it only writes to inner, it does not flush it (B9). A wrapper. */
 #include "core/buffered.h"
+#include "core/chain.h"
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -19,11 +20,13 @@ static size_t keep(struct aw_buffered *self, const char *base, size_t len) {
   return len;
 }
 
-/* A write that ends no line: a line that waits complete goes out before, the rest is as in a buf_writer. */
+/* A write that ends no line: a line that waits complete goes out before, the rest is as in a buf_writer. An empty write
+ * tries to send that line and does not wait for it (P5). */
 static ssize_t write_unfinished(struct aw_buffered *self, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs) {
   if (self->len > self->done && self->buf[self->len - 1] == '\n') {
-    int rc = aw_buffered_drain(self, waker);
-    if (rc < 0) return rc;
+    bool empty = aw_bufs_total(bufs, nbufs) == 0;
+    int rc = aw_buffered_drain(self, empty ? NULL : waker);
+    if (rc < 0) return empty && rc == AW_PENDING ? 0 : rc;
   }
   return aw_buffered_write(self, waker, bufs, nbufs);
 }

@@ -40,6 +40,19 @@ T.test_into_parts_of_a_read_side_gives_what_was_read_ahead = check.in_task(funct
   check.raises(function() inner:into_parts() end, "a cursor wraps nothing")
 end)
 
+T.test_P5_an_empty_write_does_not_wait_for_the_line_that_is_held = check.in_task(function()
+  local near, far = aw.duplex(4)
+  local w = aw.line_writer(near)
+  lu.assertEquals(w:write("one\ntwo\n"), 8)
+  lu.assertEquals(w:buffered(), 4)
+  lu.assertEquals(w:try_write(""), 0)
+  lu.assertEquals(w:write(""), 0)
+  check.fails("EAGAIN", w:try_write("x"))
+  lu.assertEquals(far:read(), "one\n")
+  lu.assertTrue(w:flush())
+  lu.assertEquals(far:read(), "two\n")
+end)
+
 T.test_misuse_names_the_argument = check.misuses {
   function() aw.line_writer() end, "bad argument #1 'w' to 'line_writer' (writer or reader expected, got no value)",
   function() aw.line_writer(aw.sink(), -1) end,
