@@ -7,20 +7,18 @@
 local aw = require "asyncwrite"
 
 local QUEUE, LONGEST, GOODBYE = tonumber(arg[2]) or 100, 512, 0.2 -- lines, bytes of a line, seconds to say goodbye
-local clients = {} -- name -> its queue
+local clients = {} -- name -> { queue = lines for it, dropped = told when it is too slow }
 local count = 0
 
 local function say(text, except)
-  for name, queue in pairs(clients) do
-    if name ~= except then
-      local ok = queue:try_send(text)
-      if not ok then
-        clients[name] = nil
-        queue:close() -- its writer ends, and with it the connection
-        print(name .. " is too slow and was dropped")
-      end
+  for name, client in pairs(clients) do
+    if name ~= except and not client.queue:try_send(text) then
+      clients[name] = nil
+      client.dropped:notify_one()
+      print(name .. " is too slow and was dropped")
     end
   end
+  aw.yield() -- a client that says much at once lets the writers run in between
 end
 
 -- Writes what is queued; several lines that wait already go out as one write.
@@ -45,17 +43,19 @@ end
 local function chat(conn)
   count = count + 1
   local name = "guest" .. count
-  local queue = aw.channel(QUEUE)
-  clients[name] = queue
+  local client = { queue = aw.channel(QUEUE), dropped = aw.notify() }
+  clients[name] = client
   local w = aw.buf_writer(conn, 4096)
   w:write_all("you are ", name, "\n")
   w:flush()
   say(name .. " is here", name)
-  aw.first(function() read_lines(w, name) end, function() write_queue(w, queue) end)
-  local dropped = clients[name] == nil
-  clients[name] = nil
-  if not dropped then say(name .. " has left") end
-  aw.timeout(GOODBYE, w.shutdown, w)
+  aw.first(function() read_lines(w, name) end, function() write_queue(w, client.queue) end,
+    function() client.dropped:notified() end)
+  if clients[name] then
+    clients[name] = nil
+    say(name .. " has left")
+    aw.timeout(GOODBYE, w.shutdown, w)
+  end
   w:close()
 end
 

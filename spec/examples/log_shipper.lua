@@ -8,17 +8,16 @@ local aw = require "asyncwrite"
 
 local M = { BATCH = 64 * 1024, FIRST_PAUSE = 0.1, LONGEST_PAUSE = 30 } -- bytes, seconds, seconds
 
--- Up to BATCH bytes of whole lines: those that are there, at least one. nil at the end.
+-- Up to BATCH bytes of whole lines: those that are there. None at the end. And why reading failed, if it did.
 local function next_batch(r)
-  local line = r:read_until("\n")
-  if not line then return nil end
-  local lines, size = { line }, #line
-  while size < M.BATCH do
-    line = r:poll_read_until("\n")
-    if not line then break end
+  local lines, size = {}, 0
+  local line, message = r:read_until("\n")
+  while line do
     lines[#lines + 1], size = line, size + #line
+    if size >= M.BATCH then break end
+    line, message = r:poll_read_until("\n")
   end
-  return lines
+  return lines, message
 end
 
 -- A connection, sooner or later.
@@ -39,10 +38,22 @@ local function send(conn, lines)
   return ok, message
 end
 
---- Ships the lines of r over what open() returns (a stream, or nil and why), until r ends. Returns the lines shipped.
+-- Says goodbye: only then has everything been taken.
+local function finish(conn, problem)
+  if not conn then return problem end
+  local ok, message = conn:shutdown()
+  conn:close()
+  return problem or not ok and message or nil
+end
+
+--- Ships the lines of r over what open() returns (a stream, or nil and why), until r ends. Returns the lines shipped; when
+--- r failed, or the last connection at its end, nil, why, and the lines.
 function M.ship(r, open, log)
-  local conn, shipped = nil, 0
-  for lines in function() return next_batch(r) end do
+  local conn, shipped, problem = nil, 0, nil
+  while not problem do
+    local lines
+    lines, problem = next_batch(r)
+    if #lines == 0 then break end
     while true do
       conn = conn or connect(open, log)
       local ok, message = send(conn, lines)
@@ -53,10 +64,8 @@ function M.ship(r, open, log)
     end
     shipped = shipped + #lines
   end
-  if conn then
-    conn:shutdown()
-    conn:close()
-  end
+  problem = finish(conn, problem)
+  if problem then return nil, problem, shipped end
   return shipped
 end
 
@@ -64,7 +73,10 @@ if ... ~= "log_shipper" then
   local host, port = arg[1], tonumber(arg[2])
   aw.run(function()
     local function log(text) io.stderr:write("log_shipper: ", text, "\n") end
-    print(M.ship(aw.stdin(), function() return aw.timeout(10, aw.tcp.connect, host, port) end, log) .. " lines")
+    local lines, message, part = M.ship(aw.stdin(), function() return aw.timeout(10, aw.tcp.connect, host, port) end, log)
+    if message then log(message) end
+    print((lines or part) .. " lines")
+    if not lines then os.exit(1) end
   end)
 end
 

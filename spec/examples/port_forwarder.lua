@@ -15,7 +15,9 @@ if not (listen_port and host and port) then
 end
 
 local function forward(client)
-  local name = ("%s:%d"):format(client:peer_addr())
+  local ip, number = client:peer_addr()
+  if not ip then return end -- it is gone already
+  local name = ("%s:%d"):format(ip, number)
   local upstream, message = aw.timeout(PATIENCE, aw.tcp.connect, host, port)
   if not upstream then
     print(name .. ": " .. message)
@@ -43,9 +45,10 @@ aw.run(function()
   local server = aw.spawn("server", function()
     return listener:serve(function(client)
       open = open + 1
-      forward(client)
+      local ok, err = pcall(forward, client)
       open = open - 1
       if open == 0 then all_gone:notify_one() end
+      if not ok then error(err, 0) end
     end)
   end)
   stop_signal()

@@ -79,8 +79,14 @@ function T.test_port_forwarder_tells_of_a_server_that_is_not_there_and_goes_on()
       conn:close()
       lu.assertStrContains(forwarder:line(), "ECONNREFUSED: connection refused")
     end
+    local reset = assert(aw.tcp.connect("127.0.0.1", own))
+    reset:set_linger(0)
+    reset:close() -- before or while it is looked at: it must not be counted as open for ever
+    local last = assert(aw.tcp.connect("127.0.0.1", own))
+    last:read()
+    last:close()
     forwarder:kill("INT")
-    lu.assertEquals(forwarder:wait(), "stopped, 0 connections cut\n")
+    lu.assertStrMatches(forwarder:wait(), ".*stopped, 0 connections cut\n")
   end)
 end
 
@@ -120,9 +126,25 @@ function T.test_chat_server_drops_a_client_that_does_not_read_and_serves_the_oth
     for _ = 1, 40000 do assert(talker:write_all(line, "\n")) end
     talker:shutdown()
     lu.assertEquals(server:line(), dropped)
+    slow:read_to_end(2 ^ 40) -- and it is cut off: this ends
     told:join()
     talker:close()
     slow:close()
+  end)
+end
+
+function T.test_chat_server_does_not_take_a_burst_for_slowness_of_those_who_listen()
+  local _, port = start("chat_server", "0", "10")
+  check.run(function()
+    local listener = guest(port)
+    local talker = guest(port)
+    listener:read_line()
+    local lines = {}
+    for i = 1, 300 do lines[i] = i .. "\n" end
+    talker:write_all_vectored(lines)
+    for i = 1, 300 do lu.assertStrContains(listener:read_line(), "> " .. i) end
+    talker:close()
+    listener:close()
   end)
 end
 
@@ -151,6 +173,15 @@ function T.test_log_shipper_sends_a_batch_again_that_a_broken_connection_did_not
     lu.assertEquals(logs, { "ECONNRESET: connection reset by peer", "ECONNREFUSED: connection refused; again in 0.1 s",
       "ECONNREFUSED: connection refused; again in 0.2 s" })
     lu.assertAlmostEquals(aw.now(), 1.3, 0.01)
+  end)
+end
+
+function T.test_log_shipper_tells_when_its_input_fails_and_what_it_had_shipped()
+  testing.run(function()
+    local input = testing.mock { { "read", "one\n" }, { "read_error", "EIO" } }
+    local output = testing.mock { { "write", "one\n" }, { "flush" }, { "shutdown" }, { "close" } }
+    local lines, message, part = shipper().ship(input, function() return output end, print)
+    lu.assertEquals({ lines or false, message, part }, { false, "EIO: i/o error", 1 })
   end)
 end
 

@@ -19,7 +19,7 @@ function M.bytes(n)
     n = n / 1024
     unit = unit + 1
   end
-  return (unit == 1 and "%d %s" or "%.1f %s"):format(n, UNITS[unit])
+  return (unit == 1 and "%.0f %s" or "%.1f %s"):format(n, UNITS[unit])
 end
 
 --- 75 -> "1:15"
