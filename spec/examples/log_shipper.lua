@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Ships the lines of standard input to a server, and keeps trying: lua log_shipper.lua HOST PORT <log; or require it.
 --
--- Lines are read only as fast as they go out. A batch counts as shipped when it was flushed to the kernel; when the
--- connection breaks before, the batch is sent again on the next one: a line can arrive twice, and is never lost.
+-- Lines are read only as fast as they go out. A batch counts as shipped when it was flushed to the kernel. When the
+-- connection breaks before, the batch is sent again on the next one: a line can arrive twice. When it breaks after, what the
+-- server had not read yet is lost: only a protocol in which the server confirms can tell.
 
 local aw = require "asyncwrite"
 
@@ -38,7 +39,7 @@ local function send(conn, lines)
   return ok, message
 end
 
--- Says goodbye: only then has everything been taken.
+-- Says goodbye: what was sent is followed by the end of file.
 local function finish(conn, problem)
   if not conn then return problem end
   local ok, message = conn:shutdown()

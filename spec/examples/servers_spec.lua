@@ -90,6 +90,27 @@ function T.test_port_forwarder_tells_of_a_server_that_is_not_there_and_goes_on()
   end)
 end
 
+function T.test_port_forwarder_lets_an_open_connection_end_after_it_was_told_to_stop()
+  echo_server(function(port)
+    local forwarder, own = start("port_forwarder", "0", "127.0.0.1", ("%d"):format(port))
+    local conn = assert(aw.tcp.connect("127.0.0.1", own))
+    conn:write_all("before")
+    lu.assertEquals(conn:read_exact(6), "before")
+    forwarder:kill("TERM")
+    local another = aw.tcp.connect("127.0.0.1", own)
+    while another do -- until the signal has arrived
+      another:close()
+      another = aw.tcp.connect("127.0.0.1", own)
+    end
+    conn:write_all("after")
+    lu.assertEquals(conn:read_exact(5), "after")
+    conn:shutdown()
+    lu.assertEquals(conn:read_to_end(), "")
+    conn:close()
+    lu.assertStrMatches(forwarder:wait(), ".*: 11 bytes there, 11 back\nstopped, 0 connections cut\n")
+  end)
+end
+
 -- ---- chat_server ----
 
 local function guest(port)
@@ -182,6 +203,21 @@ function T.test_log_shipper_tells_when_its_input_fails_and_what_it_had_shipped()
     local output = testing.mock { { "write", "one\n" }, { "flush" }, { "shutdown" }, { "close" } }
     local lines, message, part = shipper().ship(input, function() return output end, print)
     lu.assertEquals({ lines or false, message, part }, { false, "EIO: i/o error", 1 })
+  end)
+end
+
+function T.test_log_shipper_never_pauses_longer_than_its_longest_pause()
+  testing.run(function()
+    local failures, logs = 11, {}
+    local output = testing.mock { { "write", "one\n" }, { "flush" }, { "shutdown" }, { "close" } }
+    local input = testing.mock { { "read", "one\n" }, { "eof" } }
+    local shipped = shipper().ship(input, function()
+      failures = failures - 1
+      if failures < 0 then return output end
+      return nil, "down"
+    end, function(text) logs[#logs + 1] = text end)
+    lu.assertEquals(shipped, 1)
+    lu.assertEquals({ logs[9], logs[10], logs[11] }, { "down; again in 25.6 s", "down; again in 30 s", "down; again in 30 s" })
   end)
 end
 
