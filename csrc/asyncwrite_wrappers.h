@@ -51,6 +51,23 @@ AW_API int aw_checksum_reader_new(aw_reader **out, aw_reader *inner, const char 
 AW_API size_t aw_checksum_value(const aw_writer *w, uint8_t out[AW_CHECKSUM_MAX]);
 AW_API size_t aw_checksum_reader_value(const aw_reader *r, uint8_t out[AW_CHECKSUM_MAX]);
 
+/* So many bytes that writers may hold together. A budget has a parent, or NULL, whose room it shares with others; what
+ * is charged to it is charged to all above it. new: one reference is the caller's; it holds one of parent. set_limit:
+ * less than is used stops new bytes until that fell; who waits is woken when there is room, and may free what it likes
+ * but the budget. waiting: writers that found no room in this one. */
+#define AW_UNLIMITED SIZE_MAX
+typedef struct aw_budget aw_budget;
+AW_API int aw_budget_new(aw_budget **out, size_t limit, aw_budget *parent);
+AW_API void aw_budget_ref(aw_budget *budget);
+AW_API void aw_budget_unref(aw_budget *budget);
+AW_API size_t aw_budget_limit(const aw_budget *budget);
+AW_API void aw_budget_set_limit(aw_budget *budget, size_t limit);
+AW_API size_t aw_budget_used(const aw_budget *budget);
+AW_API size_t aw_budget_waiting(const aw_budget *budget);
+/* Charges what inner has accepted and still holds: in wrappers, unread in a pipe in memory, not yet written to a file.
+ * That stays charged after the wrapper is freed, until it is read or written. Holds a reference of the budget. */
+AW_API int aw_budgeted_new(aw_writer **out, aw_writer *inner, aw_budget *budget);
+
 /* ---- Wrappers that need the clock ------------------------------------------------------------------------------
  * rate bytes per second (> 0), of which burst (>= 1) may be saved up; each half has its own. */
 AW_API int aw_throttle_new(aw_writer **out, aw_writer *inner, aw_reactor *reactor, double rate, double burst);

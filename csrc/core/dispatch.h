@@ -12,7 +12,7 @@
 #define AW_RARE
 #endif
 
-enum { AW_FLAG_VECTORED = 1, AW_FLAG_SHUTTING = 2, AW_FLAG_SHUT = 4 };
+enum { AW_FLAG_VECTORED = 1, AW_FLAG_SHUTTING = 2, AW_FLAG_SHUT = 4, AW_FLAG_HOLDS = 8 };
 
 /* aw_poll_write of one buffer. */
 static inline ssize_t aw_poll_write_one(aw_writer *w, aw_waker *waker, const uv_buf_t *buf) {

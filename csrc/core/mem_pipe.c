@@ -16,6 +16,7 @@ void aw_mem_pipe_unref(struct aw_mem_pipe *p) {
   if (--p->refs > 0) return;
   aw_slot_clear(&p->write_slot);
   aw_slot_clear(&p->read_slot);
+  aw_hold_end(&p->hold);
   free(p->ring);
   free(p);
 }
@@ -53,7 +54,7 @@ static size_t put(struct aw_mem_pipe *p, const char *base, size_t len) {
   size_t first = p->size - at < len ? p->size - at : len;
   memcpy(p->ring + at, base, first);
   memcpy(p->ring, base + first, len - first);
-  p->len += len;
+  p->hold.bytes = p->len += len;
   return len;
 }
 
@@ -75,6 +76,18 @@ ssize_t aw_mem_pipe_write(struct aw_mem_pipe *p, aw_waker *waker, const uv_buf_t
   return (ssize_t)n;
 }
 
+/* There is room again, or nobody will read: who watches is told, then the writer. */
+static void give_back(struct aw_mem_pipe *p) {
+  aw_waker *writer = take(&p->write_slot);
+  p->hold.bytes = p->len;
+  if (p->hold.watches) {
+    p->refs++;
+    aw_hold_tell(&p->hold);
+    aw_mem_pipe_unref(p);
+  }
+  aw_slot_wake(&writer);
+}
+
 ssize_t aw_mem_pipe_read(struct aw_mem_pipe *p, aw_waker *waker, char *base, size_t len) {
   if (p->len == 0) {
     if (p->writer_gone) return 0;
@@ -87,7 +100,7 @@ ssize_t aw_mem_pipe_read(struct aw_mem_pipe *p, aw_waker *waker, char *base, siz
   memcpy(base + first, p->ring, len - first);
   p->head += len, p->len -= len;
   if (p->head >= p->size) p->head -= p->size;
-  aw_slot_wake(&p->write_slot);
+  give_back(p);
   return (ssize_t)len;
 }
 
@@ -107,9 +120,14 @@ void aw_mem_pipe_drop_writer(struct aw_mem_pipe *p) {
 }
 
 void aw_mem_pipe_drop_reader(struct aw_mem_pipe *p) {
-  p->reader_gone = true;
-  aw_waker *writer = take(&p->write_slot);
+  p->reader_gone = p->hold.closed = true;
   aw_slot_clear(&p->read_slot);
+  free(p->ring); /* nobody will ever read it */
+  p->ring = NULL;
+  p->size = p->head = p->len = 0;
+  aw_waker *writer = take(&p->write_slot);
+  p->hold.bytes = 0;
+  aw_hold_tell(&p->hold);
   aw_mem_pipe_unref(p);
   aw_slot_wake(&writer);
 }
@@ -159,10 +177,10 @@ int aw_mem_ends_new(aw_stream *out, const aw_writer_type *wt, const aw_reader_ty
   struct aw_mem_writer *mw = calloc(1, sizeof *mw);
   struct aw_mem_reader *mr = calloc(1, sizeof *mr);
   if (pipe == NULL || mw == NULL || mr == NULL) goto fail;
-  aw_writer_init(&mw->w, wt, NULL);
+  aw_holder_init(&mw->h, wt, &pipe->hold);
   aw_reader_init(&mr->r, rt, NULL);
   mw->pipe = mr->pipe = pipe;
-  *out = (aw_stream){.w = &mw->w, .r = &mr->r};
+  *out = (aw_stream){.w = &mw->h.w, .r = &mr->r};
   return 0;
 fail:
   free(pipe), free(mw), free(mr);

@@ -3,7 +3,7 @@
 #ifndef AW_MEM_PIPE_H
 #define AW_MEM_PIPE_H
 
-#include "asyncwrite.h"
+#include "core/hold.h"
 
 struct aw_mem_pipe {
   char *ring; /* grows up to limit as bytes arrive */
@@ -11,6 +11,7 @@ struct aw_mem_pipe {
   unsigned refs;
   bool writer_gone, reader_gone;
   aw_waker *write_slot, *read_slot;
+  struct aw_hold hold; /* what is unread */
 };
 
 struct aw_mem_pipe *aw_mem_pipe_new(size_t limit); /* two references: a writer's and a reader's; NULL: no memory */
@@ -25,7 +26,7 @@ void aw_mem_pipe_drop_reader(struct aw_mem_pipe *p);
 
 /* The writer and the reader of duplex and simplex ends: one half of a pipe each. */
 struct aw_mem_writer {
-  aw_writer w;
+  struct aw_holder h;
   struct aw_mem_pipe *pipe;
 };
 struct aw_mem_reader {

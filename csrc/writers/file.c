@@ -2,7 +2,7 @@
 /* file: a file on a disk, as tokio's File (D1-D6). A leaf; both halves share the position of the open file. One call at
  * a time runs on the pool: a write is accepted into a buffer and written behind, what was read too much is stepped back
  * over before the next write. Unlike tokio's it keeps what could not be written, so that a retry can succeed (F7). */
-#include "asyncwrite.h"
+#include "core/hold.h"
 #include "reactor/disk.h"
 #include "reactor/fd.h"
 #include "reactor/reactor.h"
@@ -27,7 +27,7 @@ struct part {
 };
 
 struct file {
-  aw_writer w;
+  struct aw_holder h;
   aw_reader r;
   struct aw_work work;
   struct aw_fd io; /* holds the descriptor; waits for pipes and terminals to be readable */
@@ -36,10 +36,11 @@ struct file {
   bool regular;
   char *path; /* NULL: it came as a descriptor */
   int flags, mode;
-  int rc;          /* of the last job */
-  int broken;      /* it could not be opened */
-  struct part out; /* accepted and not yet written */
-  struct part in;  /* read and not yet asked for */
+  struct aw_hold hold; /* what is in out, also while it is being written */
+  int rc;              /* of the last job */
+  int broken;          /* it could not be opened */
+  struct part out;     /* accepted and not yet written */
+  struct part in;      /* read and not yet asked for */
   size_t max, want, undo;
   int heard;    /* of a read that gave nothing: a code, or END */
   int failure;  /* of a write, not yet told (D2) */
@@ -120,12 +121,13 @@ static void describe(const aw_writer *w, char *text, size_t size) {
 static void end(struct file *self) {
   if (self->failure) {
     char text[160];
-    describe(&self->w, text, sizeof text);
+    describe(&self->h.w, text, sizeof text);
     fprintf(stderr, "asyncwrite: %zu bytes lost: %s: %s: %s\n", left(&self->out), text, aw_err_name(self->failure),
             aw_strerror(self->failure));
   }
   aw_slot_clear(&self->slot[AW_READ]);
   aw_slot_clear(&self->slot[AW_WRITE]);
+  aw_hold_end(&self->hold);
   aw_fd_close(&self->io);
   free(self->out.data);
   free(self->in.data);
@@ -142,7 +144,7 @@ static void take_read(struct file *self) {
 static void take_write(struct file *self) {
   if (self->rc < 0) self->failure = self->rc;
   else self->out.at = self->out.len = 0, self->moved = false;
-  self->w.buffered = left(&self->out);
+  self->hold.bytes = self->h.w.buffered = left(&self->out);
 }
 
 static void take_op(struct file *self) {
@@ -157,11 +159,12 @@ static void take_op(struct file *self) {
 static void on_done(struct aw_work *work) {
   struct file *self = of_work(work);
   enum job job = self->busy;
-  self->busy = NONE;
   if (job == OPEN) *(self->rc < 0 ? &self->broken : &self->io.fd) = self->rc;
   else if (job == READ) take_read(self);
   else if (job == WRITE) take_write(self);
   else take_op(self);
+  if (job == WRITE) aw_hold_tell(&self->hold); /* still busy: it does not end meanwhile */
+  self->busy = NONE;
   if (self->halves == 0) {
     end(self);
     return;
@@ -179,7 +182,7 @@ static int start(struct file *self, enum job job) {
   self->busy = job;
   int rc = aw_work_start(&self->work, self->io.reactor);
   if (rc < 0) self->busy = NONE;
-  else if (job == WRITE) self->w.buffered = 0; /* it will be written, or warned of */
+  else if (job == WRITE) self->h.w.buffered = 0; /* it will be written, or warned of */
   return rc;
 }
 
@@ -224,6 +227,7 @@ static ssize_t accept_bytes(struct file *self, const uv_buf_t *bufs, unsigned nb
     out->len = 0;
     return rc;
   }
+  self->hold.bytes = total;
   self->in.at = self->in.len = 0, self->heard = 0;
   return (ssize_t)total;
 }
@@ -262,7 +266,7 @@ static ssize_t poll_read(aw_reader *r, aw_waker *waker, char *base, size_t len) 
   return start_and_park(self, READ, AW_READ, waker);
 }
 
-static void describe_reader(const aw_reader *r, char *text, size_t size) { describe(&of_reader(r)->w, text, size); }
+static void describe_reader(const aw_reader *r, char *text, size_t size) { describe(&of_reader(r)->h.w, text, size); }
 
 static void drop_half(struct file *self, int dir) {
   self->halves &= ~(1u << dir);
@@ -340,7 +344,7 @@ static struct file *file_new(aw_reactor *reactor, int flags) {
   struct file *self = calloc(1, sizeof *self);
   if (self == NULL) return NULL;
   int access = flags & O_ACCMODE;
-  aw_writer_init(&self->w, &type, NULL);
+  aw_holder_init(&self->h, &type, &self->hold);
   aw_reader_init(&self->r, &reader_type, NULL);
   aw_fd_init(&self->io, reactor, -1, false);
   self->halves = (access == O_WRONLY ? 0u : READ_HALF) | (access == O_RDONLY ? 0u : WRITE_HALF);
@@ -351,7 +355,8 @@ static struct file *file_new(aw_reactor *reactor, int flags) {
 }
 
 static void hand_over(struct file *self, aw_stream *out) {
-  *out = (aw_stream){.w = self->halves & WRITE_HALF ? &self->w : NULL, .r = self->halves & READ_HALF ? &self->r : NULL};
+  *out =
+      (aw_stream){.w = self->halves & WRITE_HALF ? &self->h.w : NULL, .r = self->halves & READ_HALF ? &self->r : NULL};
 }
 
 int aw_file_open(aw_stream *out, aw_reactor *reactor, const char *path, int flags, int mode) {

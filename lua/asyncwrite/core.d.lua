@@ -208,6 +208,26 @@ function aw.throttle_reader(r, rate, options) end
 ---@return asyncwrite.Wrapper stream
 function aw.deadline(stream, seconds) end
 
+--- So many bytes that writers may hold together, all that go through aw.budgeted with it or with a budget below it.
+---@param bytes number 1 to 2^53-1; math.huge: no limit of its own
+---@param parent? asyncwrite.Budget default: the global budget
+---@return asyncwrite.Budget budget
+function aw.budget(bytes, parent) end
+
+--- The budget above all others of this Lua state. It has no limit until you set one.
+---@return asyncwrite.Budget budget
+function aw.global_budget() end
+
+--- Charges what w has accepted and still holds to a budget and to all above it: bytes that wrappers hold back, bytes unread
+--- in a duplex or simplex, bytes not yet written to a file. A write takes what there is room for in all of them; without
+--- room it flushes w, if w holds something, and is NotReady until there is room. What is left unread when the writer is
+--- closed stays charged until it is read. A memory or cursor is where bytes go and holds nothing; of a tee only the first
+--- branch is charged beyond its wrappers, so put a budgeted around each branch.
+---@param w asyncwrite.Writer moved into the result
+---@param budget? asyncwrite.Budget default: the global budget
+---@return asyncwrite.Wrapper writer
+function aw.budgeted(w, budget) end
+
 --- What progress tells. total: as it was given. rate: bytes per second, smoothed; in the end that of the whole. left:
 --- seconds, where total and the rate are known. seconds: since the start. ended: shutdown was Ready.
 ---@class asyncwrite.Progress
@@ -1399,6 +1419,23 @@ function Waker:will_wake(other) end
 --- false, nobody will ever wake it (W1).
 ---@return boolean yes
 function Waker:is_held() end
+
+--- What budget and global_budget return. It lives as long as writers use it.
+---@class asyncwrite.Budget
+local Budget = {}
+
+---@return number bytes math.huge: none
+function Budget:limit() end
+
+--- From now on. Less than is used: no new bytes until that fell.
+---@param n number bytes, 0 to 2^53-1, or math.huge: none
+function Budget:set_limit(n) end
+
+---@return integer bytes that are charged to it and to those below it
+function Budget:used() end
+
+---@return integer n writers that wait for room in this one
+function Budget:waiting() end
 
 ---@class asyncwrite.Mutex
 local Mutex = {}

@@ -28,6 +28,7 @@ local M = {
   sink = core.sink, empty = core.empty, memory = core.memory, cursor = core.cursor, duplex = core.duplex, simplex = core.simplex,
   buf_writer = core.buf_writer, line_writer = core.line_writer, buf_reader = core.buf_reader,
   throttle = core.throttle, throttle_reader = core.throttle_reader, deadline = core.deadline,
+  budget = core.budget, budgeted = core.budgeted, global_budget = core.global_budget,
   progress = core.progress, progress_bar = bar.new,
   tee = core.tee, inspect = core.inspect, inspect_reader = core.inspect_reader, limit = core.limit, take = core.take,
   checksum = core.checksum, checksum_reader = core.checksum_reader,

@@ -301,7 +301,24 @@ wrapped("throttle", transparent, {}, function(t) t.w = aw.throttle(t.w, 1e14) en
 
 wrapped("deadline", transparent, {}, function(t) t.w = aw.deadline(t.w, 1e6) end)
 
+-- With room for everything; with less than is below it, so that a write may find none in either; and with so little that
+-- every byte has to make room for the next by itself.
+wrapped("budgeted", transparent, {}, function(t) t.w = aw.budgeted(t.w, aw.budget(2 ^ 40)) end)
+
+wrapped("budgeted(48)", { "duplex", "simplex", "memory", "cursor(fixed)", "tcp", "custom(vectored)", "chaos", "file",
+  "buf_writer > tcp", "buf_writer > chaos" }, {}, function(t) t.w = aw.budgeted(t.w, aw.budget(100, aw.budget(48))) end)
+
+wrapped("budgeted(3)", { "buf_writer > custom", "buf_writer > chaos", "file" }, {}, function(t)
+  t.w = aw.budgeted(t.w, aw.budget(3))
+end)
+
+over("budgeted > buf_writer > duplex", "buf_writer > duplex", {}, function(t) t.w = aw.budgeted(t.w, aw.budget(2 ^ 40)) end)
+
 wrapped("progress", transparent, {}, function(t) t.w = aw.progress(t.w, function(p) t.progress = p end, { interval = 0 }) end)
+
+over("buf_writer > budgeted(48) > duplex", "budgeted(48) > duplex", { buffer = BUFFER, vectored = true }, function(t)
+  t.w = aw.buf_writer(t.w, BUFFER)
+end)
 
 over("buf_writer > inspect > duplex", "inspect > duplex", { buffer = BUFFER, vectored = true }, function(t)
   t.w = aw.buf_writer(t.w, BUFFER)

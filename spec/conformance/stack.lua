@@ -25,6 +25,9 @@ M.wrappers = {
   { "throttle", function(t) t.w = aw.throttle(t.w, 1e12) end },
   { "deadline", function(t) t.w = aw.deadline(t.w, 1e6) end },
   { "progress", function(t) t.w = aw.progress(t.w, function() end, { interval = 0 }) end },
+  { "budgeted", function(t)
+    t.w = aw.budgeted(t.w, aw.budget(t.schedule:random(4) == 1 and t.schedule:random(50) or 2 ^ 40))
+  end },
   { "join", function(t) t.w = aw.join(aw.cursor("input"), t.w) end },
   { "buf_reader", function(t) t.w = aw.buf_reader(with_reader(t.w), 16) end },
   { "split", function(t) t.halves[#t.halves + 1], t.w = aw.split(with_reader(t.w)) end },

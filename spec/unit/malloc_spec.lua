@@ -117,6 +117,18 @@ local STEPS = [[
       check(w:shutdown())
       assert(told == 1)
     end,
+    budget = function(keep)
+      local budget = aw.budget(6, aw.budget(10))
+      local near, far = keep(aw.duplex(100))
+      local w = keep(aw.budgeted(near, budget))
+      assert(check(w:write("abcdefgh")) == 6 and budget:used() == 6)
+      local writer = aw.spawn(function() return w:write_all("gh") end)
+      aw.yield()
+      assert(check(far:read()) == "abcdef")
+      check(writer:join())
+      check(w:close() == nil)
+      assert(budget:used() == 2 and check(far:read()) == "gh" and budget:used() == 0)
+    end,
     limit = function(keep)
       local w = keep(aw.checksum(keep(aw.limit(keep(aw.memory()), 5)), "sha256"))
       check(w:write("abcdefg"))

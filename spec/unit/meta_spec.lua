@@ -143,6 +143,7 @@ make["asyncwrite.Task"] = function()
   return note(aw.spawn(function() aw.notify():notified() end))
 end
 make["asyncwrite.Waker"] = function() return aw.waker(function() end) end
+make["asyncwrite.Budget"] = function() return aw.budget(10) end
 make["asyncwrite.Notify"] = function() return aw.notify() end
 
 make["asyncwrite.Mutex"] = function()
@@ -197,6 +198,8 @@ local special = {
   ["asyncwrite.tee"] = function() return { { aw.memory(), aw.sink() } } end,
   ["asyncwrite.checksum"] = function() return { aw.memory(), "sha256" } end,
   ["asyncwrite.checksum_reader"] = function() return { aw.cursor("x"), "sha256" } end,
+  ["asyncwrite.budget"] = function() return { 10 } end,
+  ["asyncwrite.Budget:set_limit"] = function() return { 10 } end,
   ["asyncwrite.Reader:consume"] = function() return { 0 } end,
 }
 for _, name in ipairs { "u128", "i128", "u128_le", "i128_le" } do
@@ -307,7 +310,7 @@ end
 
 function M.test_the_methods_of_what_is_no_stream_are_documented_and_there()
   run(function()
-    for _, short in ipairs { "Task", "Waker", "Mutex", "Guard", "Notify", "Channel", "Child", "Signal" } do
+    for _, short in ipairs { "Task", "Waker", "Mutex", "Guard", "Notify", "Channel", "Child", "Signal", "Budget" } do
       local class = "asyncwrite." .. short
       local object = make[class]()
       lu.assertEquals(public(meta.classes[class].functions), public(debug.getmetatable(object).__index), class)
