@@ -18,9 +18,10 @@ static aw_budget **handle_at(lua_State *L, int index) {
 
 static aw_budget *check(lua_State *L, const char *op, int index, int arg, const char *name) {
   aw_budget **handle = handle_at(L, index);
+  aw_budget *budget = handle ? *handle : NULL;
   if (handle == NULL) awl_type_error(L, op, index, arg, name, "budget");
-  else if (*handle == NULL) awl_arg_error(L, op, arg, name, "it was collected: the state is closing");
-  return *handle;
+  if (budget == NULL) awl_arg_error(L, op, arg, name, "it was collected: the state is closing");
+  return budget;
 }
 
 /* Bytes; math.huge is no limit. */

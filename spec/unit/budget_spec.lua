@@ -593,7 +593,8 @@ T.test_misuse_is_named = check.misuses {
   function() aw.budgeted(1) end, "bad argument #1 'w' to 'budgeted' (writer or reader expected, got number)",
   function() aw.budgeted(aw.sink(), 5) end, "bad argument #2 'budget' to 'budgeted' (budget expected, got number)",
   function() aw.budget(1):set_limit("x") end, "bad argument #1 'n' to 'set_limit' (number expected, got string)",
-  function() aw.budget(1):set_limit(-1) end, "bad argument #1 'n' to 'set_limit' (integer from 0 to 9007199254740991 expected, got -1)",
+  function() aw.budget(1):set_limit(-1) end,
+    "bad argument #1 'n' to 'set_limit' (integer from 0 to 9007199254740991 expected, got -1)",
   function() aw.budget(1).used() end, "bad self to 'used' (budget expected, got no value)",
 }
 
