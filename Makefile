@@ -190,8 +190,10 @@ soak: deps-bench
 	@$(RUN_LUA) spec/soak/run.lua $(SOAK)
 
 # ---- Fuzz: each spec/fuzz/NAME.c is a libFuzzer target; its corpus grows under build/, seeds lie in spec/fuzz/NAME/ ----
+# FUZZ_TIME seconds are for all of them together. Memory runs out when a target wants it to: hence --wrap.
 FUZZ_TIME ?= 60
-FUZZ_FLAGS := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_FLAGS := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 fuzz: deps-fuzz
 	$(if $(FUZZ_PROGS),,@echo 'no fuzz targets in spec/fuzz')
@@ -199,11 +201,12 @@ fuzz: deps-fuzz
 	@for prog in $(FUZZ_PROGS); do \
 	  name=$$(basename $$prog); seeds=; test ! -d spec/fuzz/$$name || seeds=spec/fuzz/$$name; \
 	  mkdir -p $$prog.corpus && echo "fuzz: $$name" && \
-	  $$prog -max_total_time=$(FUZZ_TIME) -artifact_prefix=$$prog. $$prog.corpus $$seeds || exit 1; \
+	  each=$$(($(FUZZ_TIME) / $(words $(FUZZ_PROGS)))) && test "$$each" -gt 0 || each=1; \
+	  $$prog -max_total_time=$$each -artifact_prefix=$$prog. $$prog.corpus $$seeds || exit 1; \
 	done
 
 fuzz-programs: $(FUZZ_PROGS)
-$(BUILD)/fuzz/%: spec/fuzz/%.c $(CORE_SRCS) $(wildcard csrc/*.h csrc/*/*.h)
+$(BUILD)/fuzz/%: spec/fuzz/%.c $(CORE_SRCS) $(wildcard csrc/*.h csrc/*/*.h spec/fuzz/*.h)
 	@mkdir -p $(@D)
 	@echo '  FUZZ  $@'
 	@$(CLANG) $(LANGUAGE) -O1 -g $(FUZZ_FLAGS) -o $@ $< $(CORE_SRCS) $(UV_LIBS) -pthread

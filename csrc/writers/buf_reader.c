@@ -11,7 +11,9 @@ struct buf_reader {
   aw_reader r;
   char *buf; /* buf[pos, len) is read ahead */
   size_t capacity, size, pos, len;
-  size_t scanned; /* bytes after pos known to hold no delimiter: a long line is searched once */
+  size_t scanned; /* bytes after pos known to hold no `sought`: a long line is searched once */
+  size_t sought_len;
+  char sought[16]; /* the delimiter of the search that was cut short; a longer one is not remembered */
 };
 
 static void release(struct buf_reader *self) {
@@ -46,6 +48,14 @@ static ssize_t more(struct buf_reader *self, aw_waker *waker) {
 
 static const char *find(const char *data, size_t len, const char *delim, size_t dlen) {
   return dlen == 1 ? memchr(data, delim[0], len) : memmem(data, len, delim, dlen);
+}
+
+/* The next search may be for another delimiter, which may be in what the last one has passed over. */
+static void seek(struct buf_reader *self, const char *delim, size_t dlen) {
+  if (dlen == self->sought_len && memcmp(delim, self->sought, dlen) == 0) return;
+  self->scanned = 0;
+  self->sought_len = dlen <= sizeof self->sought ? dlen : 0;
+  memcpy(self->sought, delim, self->sought_len);
 }
 
 static ssize_t poll_read(aw_reader *r, aw_waker *waker, char *base, size_t len) {
@@ -109,6 +119,7 @@ const char *aw_buf_reader_data(const aw_reader *r, size_t *len) {
 ssize_t aw_buf_reader_poll_until(aw_reader *r, aw_waker *waker, const char *delim, size_t dlen, size_t max,
                                  const char **data) {
   struct buf_reader *self = (struct buf_reader *)r;
+  seek(self, delim, dlen);
   for (;;) {
     size_t have, skip = self->scanned;
     const char *start = aw_buf_reader_data(r, &have);

@@ -1,37 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Any sequence of polls on any stack of up to three wrappers, over a leaf that follows the input too, against a model:
  * the bytes that writes have accepted, and those that the leaf has taken. What does not agree aborts. */
-#include "asyncwrite.h"
-#include "asyncwrite_wrappers.h"
+#include "fuzz.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define CHECK(truth) ((truth) ? (void)0 : failed(__LINE__, #truth))
-
-enum { LAYERS = 3, BUFS = 4, BUF_MAX = 32, ROOM = 1 << 16 };
-
-struct log {
-  size_t len;
-  char data[ROOM];
-};
+enum { LAYERS = 3, BUFS = 4, BUF_MAX = 32 };
 
 struct counter {
   aw_waker waker;
   unsigned wakes;
 };
 
-struct leaf {
-  aw_writer w;
-  aw_waker *slot;
-  unsigned polls;
-};
-
-/* One run: the input that is left, the model, and what was built. */
+/* One run: the model, and what was built. */
 static struct {
-  const uint8_t *input;
-  size_t left;
   struct log offered, accepted, reached, seen[LAYERS];
   unsigned inspectors;
   uint64_t limit; /* the least of the stack */
@@ -39,73 +19,9 @@ static struct {
   bool lines;     /* a line_writer: an empty write sends the line it holds, and tells if that fails */
   bool shutting, shut;
   struct counter counters[2];
-  struct leaf *leaf;
+  struct script *leaf;
   aw_writer *top;
 } run;
-
-static void failed(int line, const char *truth) {
-  fprintf(stderr, "operations.c:%d: not so: %s\n", line, truth);
-  abort();
-}
-
-static void append(struct log *log, const char *base, size_t len) {
-  if (len == 0) return;
-  CHECK(len <= ROOM - log->len);
-  memcpy(log->data + log->len, base, len);
-  log->len += len;
-}
-
-/* The next byte of the input; 0 at its end, which to the leaf is: take all, be ready. */
-static unsigned next(void) { return run.left > 0 ? run.left--, *run.input++ : 0; }
-
-/* ---- The leaf: within the contract, otherwise as the input says ---- */
-enum step { READY, SHORT, PARK, WAKE_AT_ONCE, ZERO, FAIL, STEPS };
-
-static int stall(struct leaf *self, aw_waker *waker, enum step step) {
-  if (step == FAIL) return UV_EIO;
-  aw_slot_park(&self->slot, waker);
-  if (step == WAKE_AT_ONCE) aw_slot_wake(&self->slot);
-  return AW_PENDING;
-}
-
-static ssize_t poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs) {
-  struct leaf *self = (struct leaf *)w;
-  size_t total = 0, n, before = run.reached.len;
-  self->polls++;
-  CHECK(nbufs >= 1);
-  for (unsigned i = 0; i < nbufs; i++) total += bufs[i].len;
-  if (total == 0) return 0;
-  unsigned byte = next();
-  enum step step = byte % STEPS;
-  if (step == ZERO) return 0;
-  if (step != READY && step != SHORT) return stall(self, waker, step);
-  n = step == SHORT && 1 + byte / STEPS < total ? 1 + byte / STEPS : total;
-  for (size_t left = n; left > 0; bufs++) {
-    size_t part = bufs->len < left ? bufs->len : left;
-    append(&run.reached, bufs->base, part);
-    left -= part;
-  }
-  return (ssize_t)(run.reached.len - before);
-}
-
-static int poll_end(aw_writer *w, aw_waker *waker) {
-  struct leaf *self = (struct leaf *)w;
-  self->polls++;
-  enum step step = next() % STEPS;
-  return step == PARK || step == WAKE_AT_ONCE || step == FAIL ? stall(self, waker, step) : 0;
-}
-
-static void destroy(aw_writer *w) {
-  aw_slot_clear(&((struct leaf *)w)->slot);
-  free(w);
-}
-
-#define LEAF(how)                                                                                                      \
-  {                                                                                                                    \
-    .name = "leaf", .vectored = (how), .poll_write = poll_write, .poll_flush = poll_end, .poll_shutdown = poll_end,    \
-    .describe = aw_describe_name, .destroy = destroy,                                                                  \
-  }
-static const aw_writer_type leaf_types[] = {LEAF(AW_VECTORED_NO), LEAF(AW_VECTORED_YES)};
 
 /* ---- The stack ---- */
 static void see(void *data, const char *base, size_t len) {
@@ -129,9 +45,7 @@ static int wrap(aw_writer **out, aw_writer *inner, unsigned kind, unsigned size)
 
 static void build(void) {
   unsigned shape = next(), layers = shape / 2 % (LAYERS + 1);
-  run.leaf = calloc(1, sizeof *run.leaf);
-  CHECK(run.leaf != NULL);
-  aw_writer_init(&run.leaf->w, &leaf_types[shape % 2], NULL);
+  run.leaf = script_new(&run.reached, shape % 2);
   run.top = &run.leaf->w;
   for (unsigned i = 0; i < layers; i++) {
     unsigned kind = next() % 5, size = next();
@@ -165,10 +79,7 @@ static size_t offer(uv_buf_t *bufs, unsigned nbufs) {
   for (unsigned i = 0; i < nbufs; i++) {
     char *base = run.offered.data + run.offered.len;
     size_t len = next() % BUF_MAX;
-    for (size_t k = 0; k < len; k++) {
-      size_t mixed = (run.offered.len + k) * 2654435761u;
-      base[k] = (char)(mixed >> 8 & 7 ? mixed >> 11 : '\n');
-    }
+    for (size_t k = 0; k < len; k++) base[k] = byte_at(run.offered.len + k);
     bufs[i] = (uv_buf_t){.base = len > 0 ? base : NULL, .len = len};
     run.offered.len += len;
   }
@@ -234,14 +145,8 @@ static void finish(void) {
 }
 
 static void check_checksum(void) {
-  aw_writer *sink = NULL, *again = NULL;
-  uint8_t have[AW_CHECKSUM_MAX], want[AW_CHECKSUM_MAX];
-  uv_buf_t all = {.base = run.accepted.data, .len = run.accepted.len};
-  CHECK(aw_sink_new(&sink) == 0 && aw_checksum_new(&again, sink, "crc32") == 0);
-  CHECK(aw_poll_write(again, NULL, &all, 1) == (ssize_t)all.len);
-  size_t len = aw_checksum_value(again, want);
-  CHECK(len > 0 && aw_checksum_value(run.top, have) == len && memcmp(have, want, len) == 0);
-  aw_writer_free(again);
+  uint8_t value[AW_CHECKSUM_MAX];
+  CHECK(aw_checksum_value(run.top, value) == 4 && is_crc32_of(value, run.accepted.data, run.accepted.len));
 }
 
 static void wake(aw_waker *waker) { ((struct counter *)waker)->wakes++; }
@@ -251,7 +156,7 @@ static void keep(aw_waker *waker) { (void)waker; }
 static const aw_waker_type counter_type = {.wake = wake, .free = keep};
 
 static void start(const uint8_t *data, size_t size) {
-  run.input = data, run.left = size;
+  input.at = data, input.left = size;
   run.offered.len = run.accepted.len = run.reached.len = 0;
   for (unsigned i = 0; i < LAYERS; i++) run.seen[i].len = 0;
   run.inspectors = 0, run.limit = UINT64_MAX;
@@ -262,12 +167,11 @@ static void start(const uint8_t *data, size_t size) {
   }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   start(data, size);
   build();
   bool abrupt = next() % 4 == 1; /* freed as it is, with a waker parked and bytes held back */
-  while (run.left > 0) operate();
+  while (input.left > 0) operate();
   if (!abrupt) finish();
   if (run.checksum) check_checksum();
   unsigned wakes = run.counters[0].wakes + run.counters[1].wakes;
