@@ -9,10 +9,11 @@ local progress = require "asyncwrite.awcat.progress"
 
 local M = {}
 
-local OK, FAILED, USAGE, NOT_STARTED, INTERRUPTED = 0, 1, 2, 3, 130
+local OK, FAILED, USAGE, NOT_STARTED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 local STEP = 64 * 1024 -- bytes per read
 local TICK = 0.2       -- seconds between two looks at the terminal
 local BURST = 0.1      -- seconds of a rate that may be caught up after a wait
+local GRACE = 1        -- seconds for what is buffered to go out after a signal
 
 local unpack = table.unpack or unpack
 
@@ -150,15 +151,16 @@ local function transfer(session, options)
   return failed
 end
 
-local function report_failure(flows, failed)
+-- How the transfer ended early, and how far it came.
+local function report(flows, what)
   local text = ("after %.0f bytes"):format(passed_on(flows[1]))
   if flows[2] then text = ("%s there and %.0f back"):format(text, passed_on(flows[2])) end
-  say(failed[1], ", ", text)
-  return FAILED
+  say(what, ", ", text)
 end
 
-local function print_stats(flows, seconds)
-  for _, flow in ipairs(flows) do
+local function print_stats(session)
+  local seconds = aw.now() - session.started
+  for _, flow in ipairs(session.flows) do
     local bytes, waits, stalled = passed_on(flow), flow.to:waits()
     local text = ("%.0f bytes in %.3f s, %s/s"):format(bytes, seconds, progress.bytes(bytes / math.max(seconds, 0.001)))
     if waits then text = ("%s, waited %d times, for %.3f s"):format(text, waits, stalled) end
@@ -223,19 +225,47 @@ local function run(session, options)
   session.flows = new_flows(session, options)
   status = session.tool and start_digests(session)
   if status then return status end
-  local start = aw.now()
+  session.started = aw.now()
   local failed = transfer(session, options)
-  if options.stats then print_stats(session.flows, aw.now() - start) end
-  if failed then return report_failure(session.flows, failed) end
+  if options.stats then print_stats(session) end
+  if failed then
+    report(session.flows, failed[1])
+    return FAILED
+  end
   return options.sha256 and print_digests(session.flows) or OK
 end
 
--- The loop turns now and then also without a bar: the interpreter looks for Ctrl-C only while Lua runs.
 local function tick(session)
   while true do
     aw.sleep(TICK)
     if session.bar then session.bar:draw(count(session.flows)) end
   end
+end
+
+-- A signal has ended the transfer: what was accepted still goes out, if the other side takes it in time.
+local function stop(session, options, what)
+  if session.bar then io.stderr:write("\n") end
+  session.bar = nil
+  if not session.started then return say(what) end
+  for _, flow in ipairs(session.flows) do
+    aw.timeout(GRACE, function() return flow.to:flush() end)
+  end
+  if options.stats then print_stats(session) end
+  report(session.flows, what)
+end
+
+local function run_until_signal(session, options)
+  local int, term = assert(aw.signal("SIGINT")), assert(aw.signal("SIGTERM"))
+  local ended, status = aw.first(
+    function() return run(session, options) end,
+    function() int:recv() end,
+    function() term:recv() end,
+    function() tick(session) end)
+  int:close()
+  term:close()
+  if ended == 1 then return status end
+  stop(session, options, ended == 2 and "interrupted" or "terminated")
+  return ended == 2 and INTERRUPTED or TERMINATED
 end
 
 local function clean_up(session)
@@ -259,9 +289,7 @@ local function start(options)
     end
   end
   session.columns = options.progress and progress.terminal()
-  local ok, status = pcall(aw.run, function()
-    return select(2, aw.first(function() return run(session, options) end, function() tick(session) end))
-  end)
+  local ok, status = pcall(aw.run, run_until_signal, session, options)
   clean_up(session)
   if ok then return status end
   if tostring(status):find("interrupted!", 1, true) then

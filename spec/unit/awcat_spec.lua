@@ -416,6 +416,51 @@ function T.test_ctrl_c_ends_it_with_status_130_and_without_a_trace()
   lu.assertFalse(exists("sock"))
 end
 
+-- A source that says "hello" and then nothing more; awcat has it in its buffer or has passed it on.
+local function stopped_by(signal, options)
+  local results
+  aw.run(function()
+    local listener = assert(aw.unix.listen(path("source")))
+    local out = assert(aw.unix.listen(path("dest")))
+    local running = start(options .. " unix:@/source unix:@/dest")
+    local source, dest = assert(listener:accept()), assert(out:accept())
+    assert(source:write_all("hello"))
+    assert(dest:read_exact(5))
+    running:signal(signal)
+    lu.assertEquals({ dest:read() }, {}) -- closed in order
+    local status, err = running:wait()
+    results = { status, err }
+    for _, thing in ipairs { listener, out, source, dest } do thing:close() end
+  end)
+  return results[1], results[2]
+end
+
+function T.test_a_signal_ends_a_transfer_with_its_status_the_count_and_the_figures()
+  for signal, expected in pairs { INT = { 130, "interrupted" }, TERM = { 143, "terminated" } } do
+    local status, err = stopped_by(signal, "--stats")
+    lu.assertEquals(status, expected[1], err)
+    lu.assertStrContains(err, ": 5 bytes in ")
+    lu.assertStrContains(err, ("awcat: %s, after 5 bytes there and 0 back\n"):format(expected[2]))
+  end
+end
+
+function T.test_a_signal_waits_a_second_at_most_for_a_peer_that_reads_nothing()
+  save("in", BIG)
+  aw.run(function()
+    local out = assert(aw.unix.listen(path("dest")))
+    local running = start("@/in unix:@/dest")
+    local dest = assert(out:accept())
+    assert(dest:read_exact(1)) -- the rest fills the socket, and then the buffer
+    running:signal("TERM")
+    local status, err = running:wait()
+    lu.assertEquals(status, 143, err)
+    local passed_on = tonumber(err:match("^awcat: terminated, after (%d+) bytes\n$"))
+    lu.assertEquals(1 + #assert(dest:read_to_end()), passed_on, err)
+    dest:close()
+    out:close()
+  end)
+end
+
 -- ---- Rate and progress ----
 
 function T.test_a_rate_is_not_exceeded()

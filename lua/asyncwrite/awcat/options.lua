@@ -34,7 +34,7 @@ exit status:
   1    the transfer failed on the way; the message tells how many bytes had been passed on
   2    the command line is wrong
   3    SOURCE or DEST could not be opened, or a tool is missing: nothing was transferred
-  130  interrupted
+  130  interrupted by SIGINT, 143 by SIGTERM: what was accepted still went out, if DEST took it within a second
 ]]
 
 local FACTORS = { [""] = 1, k = 1024, K = 1024, m = 1024 ^ 2, M = 1024 ^ 2, g = 1024 ^ 3, G = 1024 ^ 3 }
