@@ -1,32 +1,45 @@
 -- SPDX-License-Identifier: MIT
--- A chat: what one client says all others hear. lua chat_server.lua [PORT [QUEUE]]
+-- A chat: what one client says all others hear. lua chat_server.lua [PORT [QUEUE [drop|skip]]]
 --
--- Each client has a queue of QUEUE lines (100) and a task that writes them. A client that does not keep up is dropped when
--- its queue is full: it never holds up the others, and never costs more than its queue.
+-- Each client has a queue of QUEUE lines (100) and a task that writes them. A client that does not keep up never holds up
+-- the others, and never costs more than its queue: when that is full the client is dropped, or, with "skip", misses lines
+-- and is told how many as soon as it has read what it got.
 
 local aw = require "asyncwrite"
 
 local QUEUE, LONGEST, GOODBYE = tonumber(arg[2]) or 100, 512, 0.2 -- lines, bytes of a line, seconds to say goodbye
-local clients = {} -- name -> { queue = lines for it, dropped = told when it is too slow }
+local POLICY = arg[3] or "drop"
+if POLICY ~= "drop" and POLICY ~= "skip" then error("the policy is drop or skip, got " .. POLICY, 0) end
+local clients = {} -- name -> { queue = lines for it, missed = lines, dropped = told when it is too slow }
 local count = 0
+
+local function too_slow(name, client)
+  if POLICY == "skip" then
+    client.missed = client.missed + 1
+    return
+  end
+  clients[name] = nil
+  client.dropped:notify_one()
+  print(name .. " is too slow and was dropped")
+end
 
 local function say(text, except)
   for name, client in pairs(clients) do
-    if name ~= except and not client.queue:try_send(text) then
-      clients[name] = nil
-      client.dropped:notify_one()
-      print(name .. " is too slow and was dropped")
-    end
+    -- What was missed is told before anything newer.
+    if name ~= except and not (client.missed == 0 and client.queue:try_send(text)) then too_slow(name, client) end
   end
   aw.yield() -- a client that says much at once lets the writers run in between
 end
 
 -- Writes what is queued; several lines that wait already go out as one write.
-local function write_queue(w, queue)
-  for text in queue:values() do
+local function write_queue(w, client)
+  for text in client.queue:values() do
     while text do
       if not w:write_all(text, "\n") then return end
-      text = queue:try_recv()
+      text = client.queue:try_recv()
+      if not text and client.missed > 0 then
+        text, client.missed = ("you missed %d lines"):format(client.missed), 0
+      end
     end
     if not w:flush() then return end
   end
@@ -43,13 +56,13 @@ end
 local function chat(conn)
   count = count + 1
   local name = "guest" .. count
-  local client = { queue = aw.channel(QUEUE), dropped = aw.notify() }
+  local client = { queue = aw.channel(QUEUE), missed = 0, dropped = aw.notify() }
   clients[name] = client
   local w = aw.buf_writer(conn, 4096)
   w:write_all("you are ", name, "\n")
   w:flush()
   say(name .. " is here", name)
-  aw.first(function() read_lines(w, name) end, function() write_queue(w, client.queue) end,
+  aw.first(function() read_lines(w, name) end, function() write_queue(w, client) end,
     function() client.dropped:notified() end)
   if clients[name] then
     clients[name] = nil

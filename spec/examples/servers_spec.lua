@@ -154,6 +154,29 @@ function T.test_chat_server_drops_a_client_that_does_not_read_and_serves_the_oth
   end)
 end
 
+function T.test_chat_server_skips_lines_for_a_client_that_does_not_read_and_tells_how_many()
+  local _, port = start("chat_server", "0", "4", "skip")
+  check.run(function()
+    local slow = guest(port)
+    local talker, talker_name = guest(port)
+    local sent, line = 40000, ("x"):rep(500)
+    lu.assertEquals(slow:read_line(), talker_name .. " is here")
+    for _ = 1, sent do assert(talker:write_all(line, "\n")) end
+    talker:close()
+    local heard, missed = 0, 0
+    repeat
+      local text = assert(slow:read_line())
+      local skipped = tonumber(text:match("^you missed (%d+) lines$"))
+      if skipped then missed = missed + skipped
+      elseif text == ("<%s> %s"):format(talker_name, line) then heard = heard + 1
+      else lu.assertEquals(text, talker_name .. " has left") end
+    until heard + missed >= sent
+    lu.assertTrue(missed > 0)
+    lu.assertTrue(heard + missed <= sent + 1) -- that the talker left may be missed as well
+    slow:close()
+  end)
+end
+
 function T.test_chat_server_does_not_take_a_burst_for_slowness_of_those_who_listen()
   local _, port = start("chat_server", "0", "10")
   check.run(function()
