@@ -259,7 +259,8 @@ extern const luaL_Reg awl_chaos_functions[], awl_dice_methods[], awl_budget_func
 extern const luaL_Reg awl_file_functions[], awl_file_methods[], awl_process_functions[], awl_process_methods[],
     awl_signal_methods[];
 
-int awl_custom_call(lua_State *L); /* the protected body of a custom poll */
+int awl_custom_call(lua_State *L);                      /* the protected body of a custom poll */
+void awl_ask_buffered(lua_State *L, struct awl_box *b); /* brings aw_buffered up to date; may raise, and close b */
 int awl_error_handler(lua_State *L);
 
 /* api.c: asyncwrite_lua.h */

@@ -214,7 +214,9 @@ static int w_is_reader(lua_State *L) {
 
 /* buffered(): bytes accepted and still held in the chain of the writer. */
 static int w_buffered(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)aw_buffered(awl_check_writer(L, "buffered", 1, 0, "self")->w));
+  struct awl_box *b = awl_check_writer(L, "buffered", 1, 0, "self");
+  awl_ask_buffered(L, b);
+  lua_pushinteger(L, (lua_Integer)aw_buffered(b->w));
   return 1;
 }
 

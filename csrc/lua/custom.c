@@ -12,6 +12,7 @@ struct custom {
   aw_reader r;
   struct awl_state *st;
   unsigned halves;
+  bool counts;       /* it has the function buffered */
   aw_waker *last[2]; /* of the last NotReady poll per direction: what a try shows to current_waker, so that a writer
                         that stores it again loses nobody's wake */
 };
@@ -45,6 +46,7 @@ struct call {
   ssize_t result;
   bool trying;
   bool closing; /* what close returns does not matter */
+  bool asking;  /* for buffered alone */
   struct awl_frame frame;
 };
 
@@ -122,8 +124,27 @@ static void push_bufs(lua_State *L, const struct call *c, bool list) {
   }
 }
 
+/* What buffered() of the table says is kept where every other writer keeps its count, so that who may not call Lua,
+ * such as a tee or the collector, has the answer that was given last. */
+static int ask_buffered(lua_State *L, struct custom *self) {
+  lua_settop(L, 1);
+  push_methods(L, self);
+  if (!lua_istable(L, -1)) return 0;
+  lua_getfield(L, -1, "buffered");
+  lua_insert(L, -2);
+  lua_call(L, 1, 1);
+  lua_Number n = lua_tonumber(L, 2);
+  if (lua_type(L, 2) != LUA_TNUMBER)
+    return luaL_error(L, "custom: buffered returned %s; a count expected", luaL_typename(L, 2));
+  if (!(n >= 0) || n > 9007199254740992.0 || n != (lua_Number)(size_t)n)
+    return luaL_error(L, "custom: buffered returned %s; a count expected", lua_tostring(L, 2));
+  self->w.buffered = (size_t)n;
+  return 0;
+}
+
 int awl_custom_call(lua_State *L) {
   struct call *c = lua_touserdata(L, 1);
+  if (c->asking) return ask_buffered(L, c->self);
   push_methods(L, c->self);
   if (!lua_istable(L, -1)) return 0; /* the state is closing */
   lua_getfield(L, -1, c->function);
@@ -133,7 +154,7 @@ int awl_custom_call(lua_State *L) {
   else if (c->base) lua_pushnumber(L, (lua_Number)c->len);
   lua_call(L, c->bufs || c->base ? 2 : 1, 3);
   c->result = c->closing ? 0 : result(L, c);
-  return 0;
+  return c->self->counts && !c->closing && !c->base ? ask_buffered(L, c->self) : 0;
 }
 
 int awl_error_handler(lua_State *L) {
@@ -243,6 +264,27 @@ static void destroy_reader(aw_reader *r) { release(of_reader(r)); }
 
 static const aw_writer_type plain_type = WRITER_TYPE(AW_VECTORED_NO), vectored_type = WRITER_TYPE(AW_VECTORED_YES);
 
+/* Busy meanwhile: a function that closes its own stream does so afterwards. */
+void awl_ask_buffered(lua_State *L, struct awl_box *b) {
+  bool outer = b->busy;
+  int rc = 0;
+  luaL_checkstack(L, 4, "buffered");
+  for (const aw_writer *w = b->w; w && rc == 0; w = w->inner) {
+    struct call c = {.self = (struct custom *)(uintptr_t)w, .asking = true};
+    if (w->type->poll_flush != poll_flush || !c.self->counts) continue;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, b->st->custom_ref);
+    lua_pushlightuserdata(L, &c);
+    b->busy = true;
+    rc = lua_pcall(L, 1, 0, 0);
+    b->busy = outer;
+  }
+  if (b->close_later && !outer) {
+    b->close_later = false;
+    awl_close_box(b);
+  }
+  if (rc != 0) lua_error(L);
+}
+
 static const aw_reader_type reader_type = {
     .name = "custom",
     .poll_read = poll_read,
@@ -265,6 +307,7 @@ static int l_custom(lua_State *L) {
   if (!lua_istable(L, 1)) awl_type_error(L, "custom", 1, 1, "methods", "table");
   bool vectored = has(L, "poll_write_vectored"), writer = has(L, "poll_write") || vectored,
        reader = has(L, "poll_read");
+  bool counts = has(L, "buffered");
   has(L, "poll_flush"), has(L, "poll_shutdown"), has(L, "close");
   if (!writer && !reader) awl_arg_error(L, "custom", 1, "methods", "it has neither poll_write nor poll_read");
   struct awl_box *b = awl_push_box(L);
@@ -273,6 +316,7 @@ static int l_custom(lua_State *L) {
   struct custom *self = calloc(1, sizeof *self);
   if (self == NULL) return awl_raise(L, "custom", "not enough memory");
   awl_fill_box(b, (aw_stream){.w = writer ? &self->w : NULL, .r = reader ? &self->r : NULL});
+  self->counts = counts;
   self->st = st, self->halves = (writer ? 1u : 0u) + (reader ? 1u : 0u);
   aw_writer_init(&self->w, vectored ? &vectored_type : &plain_type, NULL);
   aw_reader_init(&self->r, &reader_type, NULL);

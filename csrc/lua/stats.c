@@ -26,6 +26,7 @@ static void set_count(lua_State *L, const char *name, uint64_t n) {
 static int w_stats(lua_State *L) {
   struct awl_box *b = awl_to_box(L, 1);
   if (b == NULL) b = awl_check_box(L, "stats", 1, 0, "self");
+  awl_ask_buffered(L, b);
   const struct awl_stats *s = &b->stats;
   uint64_t accepted = s->bytes[AWL_WRITE], queued = b->w ? aw_buffered(b->w) : 0, held = queued + s->lost;
   uint64_t stalling = s->stalled_since && !b->closed ? awl_now(b->st) + 1 - s->stalled_since : 0;

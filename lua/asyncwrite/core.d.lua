@@ -1381,6 +1381,7 @@ function Listener:serve(f, options) end
 ---@field poll_flush? fun(self: table): boolean?, string?, string? default: true at once
 ---@field poll_shutdown? fun(self: table): boolean?, string?, string? default: true at once
 ---@field poll_read? fun(self: table, max: integer): string|false|nil, string?, string? nil alone: the end of file
+---@field buffered? fun(self: table): integer the bytes it has accepted and still holds; asked after each poll, by w:buffered() and w:stats(). Closing goes by the latest answer
 ---@field close? fun(self: table) called once, when the stream is closed or collected
 
 -- ---- Tasks and what they share ----

@@ -78,6 +78,12 @@ function M.test_what_the_broken_ones_are_made_of_breaks_nothing()
     return base.both(there.writer, back.reader), base.both(back.writer, there.reader)
   end, base.PIPE)
   passes(base.wrapper(function(inner) return base.buffer(inner).writer end))
+  local factory, options = base.wrapper(function(inner)
+    local b = base.buffer(inner)
+    function b.writer.buffered() return #b.buf end
+    return b.writer
+  end)
+  lu.assertStrContains(passes(factory, options):tostring(true), "passed     S9  after a fatal error a buffer keeps its bytes")
 end
 
 function M.test_writers_and_readers_in_c_break_nothing()

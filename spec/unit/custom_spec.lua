@@ -218,4 +218,90 @@ T.test_custom_in_custom_hands_errors_pendings_and_bytes_through = in_task(functi
   fails("EPIPE", outer:write("x"))
 end)
 
+-- ---- buffered ----
+local function keeping(answer)
+  local methods = { held = 0 }
+  function methods:poll_write(s)
+    self.held = self.held + #s
+    return #s
+  end
+  function methods:poll_flush()
+    self.held = 0
+    return true
+  end
+  function methods:buffered() return answer and answer(self) or self.held end
+  return methods
+end
+
+T.test_buffered_tells_what_a_writer_in_lua_holds_below_wrappers_too = in_task(function()
+  local methods = keeping()
+  local w = aw.inspect(aw.buf_writer(aw.custom(methods), 4), function() end)
+  w:write_all("abcdef")
+  w:write_all("xy")
+  lu.assertEquals({ w:buffered(), methods.held }, { 8, 6 })
+  methods.held = 5 -- by itself, between two polls
+  local stats = w:stats()
+  lu.assertEquals({ w:buffered(), stats.queued, stats.written }, { 7, 7, 1 })
+  lu.assertTrue(w:flush())
+  lu.assertEquals(w:buffered(), 0)
+  w:close()
+end)
+
+T.test_a_tee_goes_by_the_latest_answer = in_task(function()
+  local w = aw.tee({ aw.memory(), aw.custom(keeping()) }, { capacity = 16 })
+  w:write_all("abc")
+  lu.assertEquals(w:buffered(), 3)
+  w:flush()
+  lu.assertEquals(w:buffered(), 0)
+  w:close()
+end)
+
+T.test_an_answer_that_is_no_count_is_raised_by_who_asked = in_task(function()
+  for answer, text in pairs { [-1] = "-1", [0.5] = "0.5", [2 ^ 60] = "1", [1 / 0] = "inf", x = "string" } do
+    local methods = keeping(function(self) return self.bad and answer end)
+    local w = aw.custom(methods)
+    methods.bad = true
+    local expected = "custom: buffered returned " .. text
+    lu.assertErrorMsgContains(expected, w.buffered, w)
+    lu.assertErrorMsgContains(expected, w.stats, w)
+    lu.assertErrorMsgContains(expected, w.poll_write, w, "x")
+    lu.assertErrorMsgContains(expected, w.poll_flush, w)
+    methods.bad = false
+    lu.assertEquals({ w:poll_write("y"), w:buffered() }, { 1, 1 })
+    w:close()
+  end
+  raises(function() aw.custom { poll_write = print, buffered = 3 } end, "field 'buffered': function expected, got number")
+end)
+
+T.test_buffered_may_close_its_own_stream_and_an_error_in_it_is_raised = in_task(function()
+  local w
+  w = aw.custom(keeping(function() w:close() return 3 end))
+  lu.assertEquals(w:buffered(), 0)
+  lu.assertTrue(w:is_closed())
+  w = aw.custom(keeping(function() error("cannot count", 0) end))
+  lu.assertErrorMsgContains("cannot count", w.buffered, w)
+  lu.assertErrorMsgContains("cannot count", w.write, w, "x")
+  w:close()
+end)
+
+T.test_bytes_that_a_dropped_writer_in_lua_told_of_are_warned_of = function()
+  local result = child.run([[
+    local aw = require "asyncwrite"
+    local held, asked = 0, 0
+    aw.run(function()
+      local w = aw.custom {
+        name = "mine",
+        poll_write = function(_, s) held = held + #s return #s end,
+        buffered = function() asked = asked + 1 return held end,
+      }
+      w:write_all("lost bytes")
+    end)
+    local before = asked
+    collectgarbage() collectgarbage()
+    print(asked - before)
+  ]])
+  lu.assertEquals(result.out, "0\n")
+  lu.assertStrContains(result.err, "asyncwrite: 10 bytes lost: ")
+end
+
 return T
