@@ -263,6 +263,11 @@ AW_API bool aw_is_file(const aw_stream *s);                              /* at t
 AW_API int aw_file_fd(const aw_stream *s);                               /* -1: not open, or no file */
 AW_API void aw_file_set_max_buf_size(const aw_stream *s, size_t n);      /* the most that one write accepts: 2 MiB */
 
+/* What was accepted and not written, until the next call for this file; *at: where in the file it belongs, -1: at its
+ * end, or that cannot be known. *failure: of a write, if nobody was told yet, else 0; now it counts as told, and
+ * freeing the writer warns of nothing. UV_EBUSY: the pool has the bytes. */
+AW_API int aw_file_unwritten(const aw_stream *s, uv_buf_t *bytes, int64_t *at, int *failure);
+
 /* Calls for files. Polled with the same op until it is Ready; id is 0 in the first poll. Syncs write first what was
  * accepted; seek and set_len wait for a write under way. Ready: for seek the position from the start of the file. */
 enum aw_file_op_kind { AW_FILE_SEEK, AW_FILE_SET_LEN, AW_FILE_SYNC_ALL, AW_FILE_SYNC_DATA };

@@ -130,6 +130,31 @@ static int w_set_max_buf_size(lua_State *L) {
   return 0;
 }
 
+/* into_unwritten(): the bytes that were not written, their place in the file or nil, and the message and code of a
+ * failure that nobody was told. The file is closed. */
+static int w_into_unwritten(lua_State *L) {
+  const char *op = "into_unwritten";
+  aw_stream s;
+  uv_buf_t bytes;
+  int64_t at;
+  int failure;
+  struct awl_box *b = check_file(L, op, &s);
+  awl_check_writer(L, op, 1, 0, "self");
+  if (b->w->inner) awl_arg_error(L, op, 0, "self", "a %s is around the file: into_parts first", b->w->type->name);
+  awl_check_idle(L, b, op, 0, "self");
+  int rc = aw_file_unwritten(&s, &bytes, &at, &failure);
+  if (rc < 0) return awl_fail(L, rc);
+  lua_pushlstring(L, bytes.base, bytes.len);
+  if (at >= 0) lua_pushinteger(L, (lua_Integer)at);
+  else lua_pushnil(L);
+  awl_close_box(b);
+  if (b->st->poll_L == NULL) awl_drain_functions(L, b->st); /* who waited for room in a budget */
+  if (failure == 0) return 2;
+  awl_fail(L, failure);
+  lua_remove(L, -3);
+  return 4;
+}
+
 const luaL_Reg awl_file_functions[] = {
     {"file_open", l_file_open},           {"file_from_fd", l_file_from_fd},
     {"file_poll_open", l_file_poll_open}, {"file_poll", l_file_poll},
@@ -137,4 +162,8 @@ const luaL_Reg awl_file_functions[] = {
     {"is_terminal", l_is_terminal},       {NULL, NULL},
 };
 
-const luaL_Reg awl_file_methods[] = {{"set_max_buf_size", w_set_max_buf_size}, {NULL, NULL}};
+const luaL_Reg awl_file_methods[] = {
+    {"set_max_buf_size", w_set_max_buf_size},
+    {"into_unwritten", w_into_unwritten},
+    {NULL, NULL},
+};

@@ -221,7 +221,7 @@ static ssize_t accept_bytes(struct file *self, const uv_buf_t *bufs, unsigned nb
   }
   out->len = total;
   self->undo = left(&self->in);
-  self->moved = false;
+  self->moved = false, self->home = -1;
   int rc = start(self, WRITE);
   if (rc < 0) {
     out->len = 0;
@@ -315,6 +315,17 @@ int aw_file_fd(const aw_stream *s) {
 }
 
 void aw_file_set_max_buf_size(const aw_stream *s, size_t n) { of_stream(s)->max = n > 0 ? n : 1; }
+
+int aw_file_unwritten(const aw_stream *s, uv_buf_t *bytes, int64_t *at, int *failure) {
+  struct file *self = of_stream(s);
+  if (self->busy) return UV_EBUSY;
+  *bytes = (uv_buf_t){.base = (char *)"", .len = left(&self->out)};
+  if (bytes->len > 0) bytes->base = self->out.data + self->out.at;
+  *at = bytes->len > 0 ? self->home : -1;
+  *failure = self->failure;
+  self->failure = 0;
+  return 0;
+}
 
 int aw_poll_open(const aw_stream *s, aw_waker *waker) {
   struct file *self = of_stream(s);

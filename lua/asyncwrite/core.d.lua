@@ -1269,6 +1269,14 @@ function File:sync_data() end
 ---@param n integer bytes, 1 to 2^31-1
 function File:set_max_buf_size(n) end
 
+--- Closes the file and gives back what it accepted and did not write, after a full disk, say (F7). No warning follows;
+--- stats() counts the bytes as lost. Raises where a wrapper is around the file: into_parts first.
+---@return string? bytes "" when all is written; nil, message, "EBUSY" while a call for the file is under way: flush first
+---@return integer|string|nil at where in the file they belong; nil: at its end, or that cannot be known
+---@return string? message of a failure that nothing has told yet
+---@return string? code
+function File:into_unwritten() end
+
 ---@class asyncwrite.Memory: asyncwrite.Writer
 local Memory = {}
 

@@ -256,6 +256,52 @@ exact(M, "F7", "what_was_kept_goes_to_its_place_though_the_position_has_moved", 
   ]]
 end)
 
+exact(M, "F7", "into_unwritten_gives_what_was_kept_and_its_place_and_closes_without_a_warning", LEAVES, function()
+  limited [[
+    same("accepted", f:write("123456"), 6)
+    fails("EFBIG", "the flush", f:flush())
+    same("position", f:seek("set", 2), 2)
+    local bytes, at, message = f:into_unwritten()
+    same("the bytes", bytes, "56")
+    same("their place", at, LIMIT)
+    same("the message", message, nil)
+    same("closed", f:is_closed(), true)
+    same("lost", f:stats().lost, 2)
+    in_file(before .. "1234")
+    posix.limit_file_size(-1)
+    f = assert(aw.file.open(path, "r+"))
+    same("position", f:seek("set", at), at)
+    same("write_all", f:write_all(bytes), true)
+    same("flush", f:flush(), true)
+    in_file(before .. "123456")
+    same("nothing is left", f:into_unwritten(), "")
+  ]]
+end)
+
+exact(M, "F7", "into_unwritten_tells_a_failure_that_was_not_told_and_is_refused_while_the_pool_has_the_bytes", LEAVES, function()
+  limited [[
+    same("accepted", f:write("123456"), 6)
+    fails("EBUSY", "into_unwritten", f:into_unwritten())
+    same("position", f:seek("cur"), LIMIT) -- it waits for the write, and leaves its failure untold
+    local bytes, at, message, code = f:into_unwritten()
+    same("the bytes", bytes, "56")
+    same("their place", at, LIMIT)
+    same("the code", code, "EFBIG")
+    same("the message", message:match("^%S+"), "EFBIG:")
+    f = nil
+    collectgarbage() collectgarbage()
+  ]]
+  limited [[
+    f:close()
+    f = assert(aw.file.open(path, "a"))
+    same("accepted", f:write("123456"), 6)
+    fails("EFBIG", "the flush", f:flush())
+    local bytes, at = f:into_unwritten()
+    same("the bytes", bytes, "56")
+    same("the end of an appending file", at, nil)
+  ]]
+end)
+
 exact(M, "F7", "an_appending_file_keeps_and_retries_too", LEAVES, function()
   limited [[
     f:close()

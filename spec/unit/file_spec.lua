@@ -186,6 +186,10 @@ T.test_misuse_of_the_methods_is_named = (function()
     function() f:set_len(-1) end, "bad argument #1 'size' to 'set_len' (integer of at least 0 expected, got -1)",
     function() f:set_max_buf_size(0) end,
     "bad argument #1 'n' to 'set_max_buf_size' (integer from 1 to 2147483647 expected, got 0)",
+    function() aw.memory().into_unwritten(aw.memory()) end,
+    "bad self to 'into_unwritten' (there is no file at the end of its chain)",
+    function() f = aw.buf_writer(f) f:into_unwritten() end,
+    "bad self to 'into_unwritten' (a buf_writer is around the file: into_parts first)",
   }
   return function()
     aw.run(function() f = assert(aw.file.open(path, "w+")) end)
