@@ -218,6 +218,7 @@ AW_API void aw_reactor_real_time(aw_reactor *reactor);
 typedef struct aw_timer aw_timer;
 AW_API int aw_timer_new(aw_timer **out, aw_reactor *reactor, uint64_t due);
 AW_API int aw_poll_timer(aw_timer *timer, aw_waker *waker); /* 0 once due has come */
+AW_API void aw_timer_fire(aw_timer *timer);                 /* now, before its time; wakes */
 AW_API void aw_timer_free(aw_timer *timer);
 
 /* Name look-up by uv_getaddrinfo; numeric addresses need no thread. */

@@ -72,6 +72,10 @@ AW_API int aw_budgeted_new(aw_writer **out, aw_writer *inner, aw_budget *budget)
  * rate bytes per second (> 0), of which burst (>= 1) may be saved up; each half has its own. */
 AW_API int aw_throttle_new(aw_writer **out, aw_writer *inner, aw_reactor *reactor, double rate, double burst);
 AW_API int aw_throttle_reader_new(aw_reader **out, aw_reader *inner, aw_reactor *reactor, double rate, double burst);
+/* Of the outermost throttle in the chains of a stream, of the write side if that has one; false: there is none. set:
+ * from now on; what was saved up stays, up to burst. Wakes who waits, to wait anew. */
+AW_API bool aw_throttle_rate(const aw_stream *s, double *rate, double *burst);
+AW_API bool aw_throttle_set_rate(const aw_stream *s, double rate, double burst);
 
 /* One deadline for the halves of inner, either of which may be NULL: once it has passed all polls are UV_ETIMEDOUT. due
  * is by aw_reactor_now, or AW_NEVER. find: the outermost in the chains of a stream, or NULL. set: wakes who waits. */

@@ -254,7 +254,7 @@ extern const luaL_Reg awl_write_methods[], awl_read_methods[], awl_memory_functi
     awl_timer_methods[], awl_encode_functions[], awl_custom_functions[], awl_deadline_methods[], awl_bridge_functions[],
     awl_bridge_methods[], awl_testing_functions[];
 extern const luaL_Reg awl_wrapper_functions[], awl_wrapper_methods[], awl_tee_functions[], awl_tee_methods[],
-    awl_pace_functions[];
+    awl_pace_functions[], awl_pace_methods[];
 extern const luaL_Reg awl_chaos_functions[], awl_dice_methods[], awl_budget_functions[], awl_budget_methods[];
 extern const luaL_Reg awl_file_functions[], awl_file_methods[], awl_process_functions[], awl_process_methods[],
     awl_signal_methods[];

@@ -75,7 +75,7 @@ static void make_box_metatable(lua_State *L, struct awl_state *st) {
   static const luaL_Reg *const groups[] = {
       awl_box_methods,     awl_write_methods,  awl_read_methods,  awl_memory_methods, awl_wrap_methods,
       awl_net_methods,     awl_socket_methods, awl_stats_methods, awl_trace_methods,  awl_deadline_methods,
-      awl_wrapper_methods, awl_file_methods,   awl_tee_methods};
+      awl_wrapper_methods, awl_file_methods,   awl_tee_methods,   awl_pace_methods};
   lua_rawgeti(L, LUA_REGISTRYINDEX, st->methods_ref);
   for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) awl_add_functions(L, groups[i]);
   st->meta_box_ref = awl_new_metatable(L, "stream", awl_box_meta);

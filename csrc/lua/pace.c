@@ -27,11 +27,14 @@ static double check_amount(lua_State *L, const char *op, int index, int arg, con
   return n;
 }
 
-/* rate, options.burst: by default a tenth of a second's worth, as awcat has it. */
+/* A tenth of a second's worth, as awcat has it. */
+static double default_burst(double rate) { return rate > 10 ? rate / 10 : 1; }
+
+/* rate, options.burst */
 static double check_rate(lua_State *L, const char *op, double *burst) {
   double rate = check_amount(L, op, 2, 2, "rate", 0.001);
   check_options(L, op);
-  *burst = rate > 10 ? rate / 10 : 1;
+  *burst = default_burst(rate);
   if (push_option(L, "burst")) *burst = check_amount(L, op, -1, 3, "options.burst", 1);
   lua_pop(L, 1);
   return rate;
@@ -74,6 +77,38 @@ static int l_deadline(lua_State *L) {
   uint64_t due = none ? AW_NEVER : aw_reactor_now(reactor) + (uint64_t)(seconds * NS);
   int rc = aw_deadline_new(&s, (aw_stream){.w = b->w, .r = b->r}, reactor, due);
   return awl_finish_wrapper(L, op, made, rc, s);
+}
+
+static double rate_of(lua_State *L, const char *op, aw_stream *s, double *burst) {
+  double rate;
+  struct awl_box *b = awl_check_box(L, op, 1, 0, "self");
+  *s = (aw_stream){.w = b->w, .r = b->r};
+  if (!aw_throttle_rate(s, &rate, burst)) awl_arg_error(L, op, 0, "self", "there is no throttle in its chain");
+  return rate;
+}
+
+/* rate() -> rate, burst */
+static int w_rate(lua_State *L) {
+  aw_stream s;
+  double burst;
+  lua_pushnumber(L, rate_of(L, "rate", &s, &burst));
+  lua_pushnumber(L, burst);
+  return 2;
+}
+
+/* set_rate(rate [, burst]) */
+static int w_set_rate(lua_State *L) {
+  const char *op = "set_rate";
+  aw_stream s;
+  double burst;
+  rate_of(L, op, &s, &burst);
+  double rate = check_amount(L, op, 2, 1, "rate", 0.001);
+  burst = lua_isnoneornil(L, 3) ? default_burst(rate) : check_amount(L, op, 3, 2, "burst", 1);
+  struct awl_state *st = awl_state_of(L);
+  aw_throttle_set_rate(&s, rate, burst);
+  awl_poke_outside(L, st);
+  if (st->poll_L == NULL) awl_drain_functions(L, st);
+  return 0;
 }
 
 static int push_progress(lua_State *L, const void *data) {
@@ -125,3 +160,5 @@ const luaL_Reg awl_pace_functions[] = {
     {"progress", l_progress},
     {NULL, NULL},
 };
+
+const luaL_Reg awl_pace_methods[] = {{"rate", w_rate}, {"set_rate", w_set_rate}, {NULL, NULL}};

@@ -137,6 +137,12 @@ int aw_poll_timer(aw_timer *t, aw_waker *waker) {
   return AW_PENDING;
 }
 
+void aw_timer_fire(aw_timer *t) {
+  if (t->at == OUT) return;
+  take_out(t);
+  aw_slot_wake(&t->slot);
+}
+
 void aw_timer_free(aw_timer *t) {
   if (t == NULL) return;
   take_out(t);

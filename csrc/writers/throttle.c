@@ -113,6 +113,28 @@ static const aw_reader_type reader_type = {
     .destroy = destroy_reader,
 };
 
+static struct bucket *find(const aw_stream *s) {
+  aw_writer *w = aw_chain_find(s->w, &type);
+  aw_reader *r = w ? NULL : aw_chain_find_reader(s->r, &reader_type);
+  return w ? &((struct throttle *)w)->bucket : r ? &((struct throttle_reader *)r)->bucket : NULL;
+}
+
+bool aw_throttle_rate(const aw_stream *s, double *rate, double *burst) {
+  const struct bucket *b = find(s);
+  if (b) *rate = b->rate, *burst = b->burst;
+  return b != NULL;
+}
+
+bool aw_throttle_set_rate(const aw_stream *s, double rate, double burst) {
+  struct bucket *b = find(s);
+  if (b == NULL || !(rate > 0) || !(burst >= 1)) return false;
+  refill(b);
+  b->rate = rate, b->burst = burst;
+  if (b->tokens > burst) b->tokens = burst;
+  if (b->timer) aw_timer_fire(b->timer);
+  return true;
+}
+
 static struct bucket full(aw_reactor *reactor, double rate, double burst) {
   return (struct bucket){
       .reactor = reactor, .rate = rate, .burst = burst, .tokens = burst, .last = aw_reactor_now(reactor)};

@@ -190,14 +190,14 @@ function aw.buf_reader(r, capacity) end
 ---@param w asyncwrite.Writer moved into the result
 ---@param rate number bytes per second, 0.001 to 1e15
 ---@param options? asyncwrite.ThrottleOptions
----@return asyncwrite.Wrapper writer
+---@return asyncwrite.Throttled writer
 function aw.throttle(w, rate, options) end
 
 --- At most rate bytes per second are read from r.
 ---@param r asyncwrite.Reader moved into the result
 ---@param rate number bytes per second, 0.001 to 1e15
 ---@param options? asyncwrite.ThrottleOptions
----@return asyncwrite.Wrapper reader
+---@return asyncwrite.Throttled reader
 function aw.throttle_reader(r, rate, options) end
 
 --- One deadline for both halves of a stream, which stays with it in other wrappers: once it has passed every write, flush,
@@ -1339,6 +1339,19 @@ function Limited:limit() end
 --- From now on.
 ---@param n integer bytes, 0 to 2^53-1
 function Limited:set_limit(n) end
+
+--- Has throttle or throttle_reader in its chain. Where it has both, these are about throttle.
+---@class asyncwrite.Throttled: asyncwrite.Wrapper
+local Throttled = {}
+
+---@return number rate bytes per second of the outermost throttle
+---@return number burst bytes
+function Throttled:rate() end
+
+--- From now on, also for who waits already. What was saved up stays, up to burst.
+---@param rate number bytes per second, 0.001 to 1e15
+---@param burst? number bytes that may be saved up, 1 to 1e15; default a tenth of rate
+function Throttled:set_rate(rate, burst) end
 
 --- Has checksum or checksum_reader in its chain. Where it has both, this is about checksum.
 ---@class asyncwrite.Checksum: asyncwrite.Wrapper

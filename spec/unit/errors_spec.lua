@@ -115,6 +115,9 @@ T.test_methods_of_files_on_others = misuses {
   function() memory:seek() end, "bad self to 'seek' (there is no file at the end of its chain)",
   function() memory:set_len(0) end, "bad self to 'set_len' (there is no file at the end of its chain)",
   function() memory:sync_all() end, "bad self to 'sync_all' (there is no file at the end of its chain)",
+  function() memory:into_unwritten() end, "bad self to 'into_unwritten' (there is no file at the end of its chain)",
+  function() memory:set_rate(1) end, "bad self to 'set_rate' (there is no throttle in its chain)",
+  function() memory:rate() end, "bad self to 'rate' (there is no throttle in its chain)",
   function() memory:sync_data() end, "bad self to 'sync_data' (there is no file at the end of its chain)",
   function() memory:set_max_buf_size(1) end, "bad self to 'set_max_buf_size' (there is no file at the end of its chain)",
 }

@@ -136,6 +136,7 @@ make["asyncwrite.Signal"] = function() return note(aw.signal("SIGUSR2")) end
 make["asyncwrite.Memory"] = function() return aw.memory() end
 make["asyncwrite.Cursor"] = function() return aw.cursor("some bytes") end
 make["asyncwrite.Tee"] = function() return aw.tee { aw.memory(), aw.sink() } end
+make["asyncwrite.Throttled"] = function() return aw.throttle(aw.memory(), 5) end
 make["asyncwrite.Limited"] = function() return aw.limit(aw.memory(), 5) end
 make["asyncwrite.Checksum"] = function() return aw.checksum(aw.memory(), "crc32") end
 make["asyncwrite.Methods"] = function() return { poll_write = function(_, s) return #s end } end

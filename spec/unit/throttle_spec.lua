@@ -162,6 +162,61 @@ T.test_a_given_up_wait_keeps_nobody_waiting = function()
   end)
 end
 
+T.test_set_rate_holds_at_once_also_for_who_waits_already_and_reaches_through_wrappers = virtual(function()
+  local w = aw.buf_writer(aw.throttle(aw.memory(), 0.001), 0)
+  lu.assertEquals({ w:rate() }, { 0.001, 1 })
+  w:write("x")
+  local start, task = aw.now(), aw.spawn(function() return w:write_all("y") end)
+  aw.sleep(500) -- half a byte is saved up
+  w:set_rate(1)
+  lu.assertEquals({ w:rate() }, { 1, 1 })
+  lu.assertTrue(task:join())
+  about(aw.now() - start, 500.5)
+  task = aw.spawn(function() return w:write_all("z") end)
+  aw.sleep(0.5)
+  w:set_rate(0.1) -- slower: the timer of before is not its time any more
+  lu.assertTrue(task:join())
+  about(aw.now() - start, 500.5 + 0.5 + 5)
+  lu.assertEquals(tostring(w), "buf_writer(0) > throttle(0/s) > memory")
+end)
+
+T.test_set_rate_keeps_what_was_saved_up_as_far_as_burst_goes = virtual(function()
+  local w = aw.throttle(aw.memory(), 1000, { burst = 500 })
+  w:set_rate(2000, 200)
+  lu.assertEquals(w:poll_write(("x"):rep(999)), 200)
+  w:set_rate(1000) -- a tenth
+  lu.assertEquals({ w:rate() }, { 1000, 100 })
+  lu.assertFalse(w:poll_write("x"))
+  aw.sleep(1)
+  lu.assertEquals(w:poll_write(("x"):rep(999)), 100)
+end)
+
+T.test_a_reader_has_a_rate_of_its_own_where_no_writer_has_one = virtual(function()
+  local near, far = aw.duplex(100)
+  local r = aw.throttle_reader(near, 0.001)
+  far:write(("x"):rep(50))
+  lu.assertEquals(r:read(1), "x")
+  local start, task = aw.now(), aw.spawn(function() return r:read_exact(10) end)
+  aw.sleep(1)
+  r:set_rate(10)
+  lu.assertEquals(task:join(), ("x"):rep(10))
+  about(aw.now() - start, 2)
+  local both = aw.throttle(r, 7)
+  both:set_rate(8)
+  lu.assertEquals({ both:rate() }, { 8, 1 })
+  lu.assertEquals({ both:into_parts():rate() }, { 10, 1 })
+end)
+
+T.test_who_is_woken_by_set_rate_may_close_the_stream = virtual(function()
+  local w = aw.throttle(aw.memory(), 0.001)
+  w:write("x")
+  local waker = aw.waker(function() w:close() end)
+  lu.assertFalse(aw.with_waker(waker, w.poll_write, w, "y"))
+  w:set_rate(1)
+  aw.yield()
+  lu.assertTrue(w:is_closed())
+end)
+
 T.test_real_time_too = check.in_task(function()
   local w = aw.throttle(aw.memory(), 10000, { burst = 1 })
   local start = aw.now()
@@ -175,6 +230,12 @@ T.test_misuse_names_the_argument = check.misuses {
   function() aw.throttle(aw.sink(), 1, 5) end, "bad argument #3 'options' to 'throttle' (table expected, got number)",
   function() aw.throttle(aw.sink(), 1, { burst = 0.5 }) end,
   "bad argument #3 'options.burst' to 'throttle' (1 to 1e15 expected, got 0.5)",
+  function() aw.throttle(aw.sink(), 1):set_rate() end, "bad argument #1 'rate' to 'set_rate' (number expected, got no value)",
+  function() aw.throttle(aw.sink(), 1):set_rate(0) end, "bad argument #1 'rate' to 'set_rate' (0.001 to 1e15 expected, got 0)",
+  function() aw.throttle(aw.sink(), 1):set_rate(1, 0.5) end,
+  "bad argument #2 'burst' to 'set_rate' (1 to 1e15 expected, got 0.5)",
+  function() aw.sink():set_rate(1) end, "bad self to 'set_rate' (there is no throttle in its chain)",
+  function() aw.sink():rate() end, "bad self to 'rate' (there is no throttle in its chain)",
   function() aw.throttle_reader(aw.sink(), 1) end, "bad argument #1 'r' to 'throttle_reader' (a sink here is not a reader)",
 }
 
