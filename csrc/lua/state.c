@@ -50,6 +50,19 @@ static int keep_table(lua_State *L, const char *mode) {
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+/* What loops look up for every few bytes. Lua finds the key that came first to its place in a table at once, those that
+ * came later behind it; where the places are differs from process to process. The table has room, so that it is never
+ * sorted anew. */
+static int keep_methods(lua_State *L) {
+  static const char *const hot[] = {"poll_write", "write_all", "write", "poll_read", "read", "poll_flush", "flush"};
+  lua_createtable(L, 0, 256);
+  for (size_t i = 0; i < sizeof hot / sizeof *hot; i++) {
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, hot[i]);
+  }
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 struct awl_state *awl_state_open(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &awl_state_key);
   if (lua_touserdata(L, -1)) return lua_touserdata(L, -1);
@@ -68,7 +81,7 @@ struct awl_state *awl_state_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &awl_state_key);
   st->thread = lua_newthread(L);
   luaL_ref(L, LUA_REGISTRYINDEX);
-  st->methods_ref = keep_table(L, NULL);
+  st->methods_ref = keep_methods(L);
   st->tasks_ref = keep_table(L, "k");
   st->customs_ref = keep_table(L, "v");
   st->live_ref = keep_table(L, NULL);
@@ -96,10 +109,10 @@ void awl_add_functions(lua_State *L, const luaL_Reg *functions) {
 }
 
 int awl_new_metatable(lua_State *L, const char *name, const luaL_Reg *methods) {
-  lua_newtable(L);
-  awl_add_functions(L, methods);
+  lua_createtable(L, 0, 16);
   lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
+  lua_setfield(L, -2, "__index"); /* first: see keep_methods */
+  awl_add_functions(L, methods);
   lua_pushfstring(L, "asyncwrite.%s", name);
   lua_setfield(L, -2, "__name");
   lua_pushliteral(L, "locked");
