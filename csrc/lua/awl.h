@@ -146,7 +146,7 @@ aw_waker *awl_context(lua_State *L, struct awl_state *st, const char *op); /* ra
 struct awl_wakeable *awl_current_task(lua_State *L, struct awl_state *st); /* NULL when L is no task */
 void awl_note(struct awl_parked *at, struct awl_wakeable *who);            /* who may be NULL */
 bool awl_spend(struct awl_state *st);                         /* false: out of budget, the task is woken again */
-void awl_drain_functions(lua_State *L, struct awl_state *st); /* calls woken functions; never below a poll */
+void awl_drain_functions(lua_State *L, struct awl_state *st); /* calls woken functions; below a poll its end does */
 void awl_poke_outside(lua_State *L, struct awl_state *st);    /* wakes the host, unless it or a task is running */
 void awl_release(struct awl_wakeable *who);
 /* Seen from one userdata that holds it: does anything else keep the waker, or is a wake on its way? */

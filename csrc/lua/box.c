@@ -143,9 +143,9 @@ static int w_close(lua_State *L) {
   struct awl_box *b = awl_to_box(L, 1);
   if (b == NULL) return awl_type_error(L, "close", 1, 0, "self", "writer or reader");
   if (b->moved) awl_arg_error(L, "close", 0, "self", "it was moved into a wrapper or split");
-  if (!b->closed && b->st->poll_L == NULL) awl_drain_functions(L, b->st);
+  if (!b->closed) awl_drain_functions(L, b->st);
   close_anchored(L, b);
-  if (b->st->poll_L == NULL) awl_drain_functions(L, b->st);
+  awl_drain_functions(L, b->st);
   return 0;
 }
 

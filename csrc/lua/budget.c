@@ -94,7 +94,7 @@ static int w_set_limit(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
   aw_budget *budget = check(L, "set_limit", 1, 0, "self");
   aw_budget_set_limit(budget, check_limit(L, "set_limit", 2, 1, "n", 0));
-  if (st->poll_L == NULL) awl_drain_functions(L, st);
+  awl_drain_functions(L, st);
   return 0;
 }
 

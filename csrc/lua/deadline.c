@@ -51,7 +51,7 @@ static int w_set_deadline(lua_State *L) {
     uint64_t due = off ? AW_NEVER : aw_reactor_now(awl_reactor(L, b->st, op)) + (uint64_t)(seconds * 1e9);
     aw_deadline_set(wrapper, due);
     awl_poke_outside(L, b->st);
-    if (b->st->poll_L == NULL) awl_drain_functions(L, b->st);
+    awl_drain_functions(L, b->st);
     return 0;
   }
   awl_deadline_free(b);

@@ -148,7 +148,7 @@ static int w_into_unwritten(lua_State *L) {
   if (at >= 0) lua_pushinteger(L, (lua_Integer)at);
   else lua_pushnil(L);
   awl_close_box(b);
-  if (b->st->poll_L == NULL) awl_drain_functions(L, b->st); /* who waited for room in a budget */
+  awl_drain_functions(L, b->st); /* who waited for room in a budget */
   if (failure == 0) return 2;
   awl_fail(L, failure);
   lua_remove(L, -3);

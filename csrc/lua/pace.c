@@ -107,7 +107,7 @@ static int w_set_rate(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
   aw_throttle_set_rate(&s, rate, burst);
   awl_poke_outside(L, st);
-  if (st->poll_L == NULL) awl_drain_functions(L, st);
+  awl_drain_functions(L, st);
   return 0;
 }
 

@@ -72,7 +72,7 @@ void awl_settle(lua_State *L, struct awl_state *st) {
     st->error_ref = LUA_NOREF;
     lua_error(L);
   }
-  if (st->poll_L == NULL) awl_drain_functions(L, st);
+  awl_drain_functions(L, st);
 }
 
 ssize_t awl_end(lua_State *L, struct awl_poll *p, ssize_t result) {

@@ -149,7 +149,7 @@ static void call_function(lua_State *L, struct awl_wakeable *who) {
 }
 
 void awl_drain_functions(lua_State *L, struct awl_state *st) {
-  if (st->nfunctions == 0) return;
+  if (st->nfunctions == 0 || st->poll_L) return;
   for (struct awl_wakeable **at = &st->ready; *at;) {
     struct awl_wakeable *who = *at;
     if (who->is_task) {

@@ -34,7 +34,7 @@ static int w_wake(lua_State *L) {
   if (h && lua_rawlen(L, 1) == sizeof *h && h->magic == &magic && !h->waker) return 0; /* the state is closing */
   h = check(L, 1, "wake", 0, "self");
   if (!h->waker->dead) h->waker->type->wake(h->waker);
-  if (h->st->poll_L == NULL) awl_drain_functions(L, h->st);
+  awl_drain_functions(L, h->st);
   return 0;
 }
 

@@ -167,7 +167,7 @@ static int w_into_parts(lua_State *L) {
   aw_writer_free(w);
   aw_reader_free(r);
   drop_anchors(L);
-  if (b->st->poll_L == NULL) awl_drain_functions(L, b->st); /* who waited for room in a budget */
+  awl_drain_functions(L, b->st); /* who waited for room in a budget */
   return 2;
 }
 
