@@ -175,7 +175,8 @@ struct awl_box *awl_check_box(lua_State *L, const char *op, int index, int arg, 
 struct awl_box *awl_check_writer(lua_State *L, const char *op, int index, int arg, const char *name);
 struct awl_box *awl_check_reader(lua_State *L, const char *op, int index, int arg, const char *name);
 void awl_check_idle(lua_State *L, struct awl_box *b, const char *op, int arg, const char *name);
-void awl_close_box(struct awl_box *b);
+void awl_close_box(struct awl_box *b);      /* a busy one: later */
+void awl_close_if_asked(struct awl_box *b); /* while it was busy, which it is no more */
 extern const luaL_Reg awl_box_methods[], awl_box_meta[];
 
 /* wrap.c: what every constructor of a wrapper does. The box at 1 is the wrapped one. */

@@ -119,6 +119,12 @@ void awl_close_box(struct awl_box *b) {
   aw_listener_free(listener);
 }
 
+void awl_close_if_asked(struct awl_box *b) {
+  if (!b->close_later) return;
+  b->close_later = false;
+  awl_close_box(b);
+}
+
 void awl_move_out(struct awl_box *b) {
   awl_deadline_free(b);
   b->w = NULL, b->r = NULL;

@@ -278,10 +278,7 @@ void awl_ask_buffered(lua_State *L, struct awl_box *b) {
     rc = lua_pcall(L, 1, 0, 0);
     b->busy = outer;
   }
-  if (b->close_later && !outer) {
-    b->close_later = false;
-    awl_close_box(b);
-  }
+  if (!outer) awl_close_if_asked(b);
   if (rc != 0) lua_error(L);
 }
 

@@ -58,10 +58,7 @@ ssize_t awl_leave(struct awl_poll *p, ssize_t result) {
   else if (p->task && b->parked[p->dir].who == p->task) awl_unpark(b, p->dir);
   if (result > 0) b->stats.bytes[p->dir] += (size_t)result;
   if (b->traced) awl_trace_poll(p, result);
-  if (b->close_later) {
-    b->close_later = false;
-    awl_close_box(b);
-  }
+  awl_close_if_asked(b);
   return result;
 }
 

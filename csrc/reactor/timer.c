@@ -82,8 +82,7 @@ void aw_timers_run(aw_reactor *r) {
   uint64_t now = aw_reactor_now(r);
   while (r->timers > 0 && r->heap[0]->due <= now) {
     aw_timer *t = r->heap[0];
-    take_out(t);
-    aw_slot_wake(&t->slot);
+    aw_timer_fire(t);
   }
   arm(r);
 }

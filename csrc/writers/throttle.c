@@ -130,7 +130,6 @@ bool aw_throttle_set_rate(const aw_stream *s, double rate, double burst) {
   if (b == NULL || !(rate > 0) || !(burst >= 1)) return false;
   refill(b);
   b->rate = rate, b->burst = burst;
-  if (b->tokens > burst) b->tokens = burst;
   if (b->timer) aw_timer_fire(b->timer);
   return true;
 }
