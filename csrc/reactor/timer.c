@@ -80,10 +80,7 @@ static void arm(aw_reactor *r) {
 
 void aw_timers_run(aw_reactor *r) {
   uint64_t now = aw_reactor_now(r);
-  while (r->timers > 0 && r->heap[0]->due <= now) {
-    aw_timer *t = r->heap[0];
-    aw_timer_fire(t);
-  }
+  while (r->timers > 0 && r->heap[0]->due <= now) aw_timer_fire(r->heap[0]);
   arm(r);
 }
 

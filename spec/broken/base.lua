@@ -108,6 +108,17 @@ function B.buffer(inner, capacity)
     end
     return true
   end
+  --- A poll function: empties the buffer and goes on to that of inner. after(ok, code, before), of a broken one, sees how
+  --- emptying went, and what was to go.
+  function b.emptying(name, after)
+    return function()
+      local before = b.buf
+      local ok, message, code = b.drain()
+      if after then after(ok, code, before) end
+      if not ok then return ok, message, code end
+      return inner[name](inner)
+    end
+  end
   b.writer = {
     name = "buffer in Lua",
     poll_write = function(_, s)
@@ -119,16 +130,8 @@ function B.buffer(inner, capacity)
       b.buf = b.buf .. s
       return #s
     end,
-    poll_flush = function()
-      local ok, message, code = b.drain()
-      if not ok then return ok, message, code end
-      return inner:poll_flush()
-    end,
-    poll_shutdown = function()
-      local ok, message, code = b.drain()
-      if not ok then return ok, message, code end
-      return inner:poll_shutdown()
-    end,
+    poll_flush = b.emptying "poll_flush",
+    poll_shutdown = b.emptying "poll_shutdown",
     close = function() inner:close() end,
   }
   return b

@@ -3,13 +3,9 @@ local B = require "broken.base"
 
 local factory, options = B.wrapper(function(inner)
   local b = B.buffer(inner)
-  function b.writer:poll_flush()
-    local before = b.buf
-    local ok, message, code = b.drain()
+  b.writer.poll_flush = b.emptying("poll_flush", function(ok, _, before)
     if ok == false then b.buf = before end
-    if not ok then return ok, message, code end
-    return inner:poll_flush()
-  end
+  end)
   return b.writer
 end)
 

@@ -3,11 +3,7 @@ local B = require "broken.base"
 
 local factory, options = B.wrapper(function(inner)
   local b = B.buffer(inner)
-  function b.writer:poll_shutdown()
-    local ok, message, code = b.drain()
-    if not ok then return ok, message, code end
-    return inner:poll_flush()
-  end
+  b.writer.poll_shutdown = b.emptying "poll_flush"
   return b.writer
 end)
 

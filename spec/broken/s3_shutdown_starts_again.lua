@@ -3,13 +3,9 @@ local B = require "broken.base"
 
 local factory, options = B.wrapper(function(inner)
   local b = B.buffer(inner)
-  function b.writer:poll_shutdown()
-    local before = b.buf
-    local ok, message, code = b.drain()
+  b.writer.poll_shutdown = b.emptying("poll_shutdown", function(ok, _, before)
     if ok == false then b.buf = before end
-    if not ok then return ok, message, code end
-    return inner:poll_shutdown()
-  end
+  end)
   return b.writer
 end)
 

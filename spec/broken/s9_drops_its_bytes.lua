@@ -4,12 +4,9 @@ local B = require "broken.base"
 local factory, options = B.wrapper(function(inner)
   local b = B.buffer(inner)
   function b.writer.buffered() return #b.buf end
-  function b.writer:poll_flush()
-    local ok, message, code = b.drain()
+  b.writer.poll_flush = b.emptying("poll_flush", function(_, code)
     if code == "EPIPE" then b.buf = "" end
-    if not ok then return ok, message, code end
-    return inner:poll_flush()
-  end
+  end)
   return b.writer
 end)
 

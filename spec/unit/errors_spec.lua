@@ -100,6 +100,8 @@ T.test_a_method_of_one_kind_on_another = misuses {
   function() memory:into_parts() end, "bad self to 'into_parts' (a memory wraps nothing)",
   function() memory:limit() end, "bad self to 'limit' (there is no limit in its chain)",
   function() memory:set_limit(1) end, "bad self to 'set_limit' (there is no limit in its chain)",
+  function() memory:set_rate(1) end, "bad self to 'set_rate' (there is no throttle in its chain)",
+  function() memory:rate() end, "bad self to 'rate' (there is no throttle in its chain)",
   function() memory:branches() end, "bad self to 'branches' (there is no tee in its chain)",
   function() memory:digest() end, "bad self to 'digest' (there is no checksum in its chain)",
   function() memory:poll_accept() end, "bad self to 'poll_accept' (not a listener)",
@@ -116,8 +118,6 @@ T.test_methods_of_files_on_others = misuses {
   function() memory:set_len(0) end, "bad self to 'set_len' (there is no file at the end of its chain)",
   function() memory:sync_all() end, "bad self to 'sync_all' (there is no file at the end of its chain)",
   function() memory:into_unwritten() end, "bad self to 'into_unwritten' (there is no file at the end of its chain)",
-  function() memory:set_rate(1) end, "bad self to 'set_rate' (there is no throttle in its chain)",
-  function() memory:rate() end, "bad self to 'rate' (there is no throttle in its chain)",
   function() memory:sync_data() end, "bad self to 'sync_data' (there is no file at the end of its chain)",
   function() memory:set_max_buf_size(1) end, "bad self to 'set_max_buf_size' (there is no file at the end of its chain)",
 }
