@@ -33,6 +33,7 @@ enum { AW_TEE_MAX = 255, AW_TEE_DROP_FAILED = 1, AW_TEE_DROP_SLOW = 2 };
 typedef struct aw_tee_branch {
   aw_writer *w; /* NULL: it was dropped; then failed is why, and name what it was */
   int failed;
+  int error; /* of its latest poll, when that failed */
   const char *name;
   const char *behind; /* the bytes it has not taken yet */
   size_t len;

@@ -186,6 +186,13 @@ static int p_kill(lua_State *L) {
   return awl_status(L, aw_process_kill(process, check_signal(L, "kill", 2)));
 }
 
+static int p_kill_group(lua_State *L) {
+  aw_process *process = check_process(L);
+  int rc = aw_process_kill_group(process, check_signal(L, "kill_group", 2));
+  if (rc == UV_EINVAL) awl_raise(L, "kill_group", "it has no group of its own: spawn it detached");
+  return awl_status(L, rc);
+}
+
 static int p_pid(lua_State *L) {
   lua_pushinteger(L, aw_process_pid(check_process(L)));
   return 1;
@@ -199,7 +206,7 @@ static int p_free(lua_State *L) {
 }
 
 const luaL_Reg awl_process_methods[] = {
-    {"poll", p_poll}, {"kill", p_kill}, {"pid", p_pid}, {"free", p_free}, {"__gc", p_free}, {NULL, NULL},
+    {"poll", p_poll}, {"kill", p_kill}, {"kill_group", p_kill_group}, {"pid", p_pid}, {"free", p_free}, {"__gc", p_free}, {NULL, NULL},
 };
 
 /* ---- Signals ---- */

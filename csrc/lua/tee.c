@@ -75,7 +75,13 @@ static int l_tee(lua_State *L) {
   return 1;
 }
 
-/* branches(): what became of each: { {name =, behind =, failed =}, ... } */
+static void set_code(lua_State *L, const char *name, int code) {
+  if (code == 0) return;
+  lua_pushstring(L, aw_err_name(code));
+  lua_setfield(L, -2, name);
+}
+
+/* branches(): what became of each: { {name =, behind =, failed =, error =}, ... } */
 static int w_branches(lua_State *L) {
   aw_writer *tee = aw_tee_find(awl_check_writer(L, "branches", 1, 0, "self")->w);
   if (tee == NULL) return awl_arg_error(L, "branches", 0, "self", "there is no tee in its chain");
@@ -85,14 +91,13 @@ static int w_branches(lua_State *L) {
     aw_tee_branch look = aw_tee_look(tee, i);
     char name[160];
     if (look.w) aw_describe(look.w, name, sizeof name);
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
     lua_pushstring(L, look.w ? name : look.name);
     lua_setfield(L, -2, "name");
     lua_pushinteger(L, (lua_Integer)look.len);
     lua_setfield(L, -2, "behind");
-    if (look.failed) lua_pushstring(L, aw_err_name(look.failed));
-    else lua_pushnil(L);
-    lua_setfield(L, -2, "failed");
+    set_code(L, "failed", look.failed);
+    set_code(L, "error", look.error);
     lua_rawseti(L, -2, (int)i + 1);
   }
   return 1;

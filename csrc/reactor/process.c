@@ -11,7 +11,7 @@
 struct aw_process {
   struct aw_watch watch; /* first */
   uv_process_t process;
-  bool exited, kill_on_drop;
+  bool exited, kill_on_drop, leads; /* leads: a process group of its own */
   int status, signal;
 };
 
@@ -37,10 +37,19 @@ int aw_poll_process(aw_process *self, aw_waker *waker, int *status, int *signal)
 
 int aw_process_pid(const aw_process *self) { return self->process.pid; }
 
+/* Once it has been reaped the number may be another's. A fork has no child here. */
+static int check_running(const struct aw_process *self) {
+  return self->exited || self->watch.reactor == NULL ? UV_ESRCH : aw_reactor_usable(self->watch.reactor);
+}
+
 int aw_process_kill(aw_process *self, int signal) {
-  if (self->exited || self->watch.reactor == NULL) return UV_ESRCH;
-  int rc = aw_reactor_usable(self->watch.reactor); /* a fork has no child here */
+  int rc = check_running(self);
   return rc < 0 ? rc : uv_process_kill(&self->process, signal);
+}
+
+int aw_process_kill_group(aw_process *self, int signal) {
+  int rc = self->leads ? check_running(self) : UV_EINVAL;
+  return rc < 0 ? rc : uv_kill(-self->process.pid, signal);
 }
 
 void aw_process_free(aw_process *self) {
@@ -68,6 +77,7 @@ int aw_process_new(aw_process **out, aw_reactor *reactor, const aw_process_optio
                              .stdio = stdio,
                              .stdio_count = 3};
   self->kill_on_drop = options->kill_on_drop;
+  self->leads = options->detached;
   self->watch.leave = leave;
   rc = uv_spawn(reactor->loop, &self->process, &uv);
   aw_watch_init(&self->watch, reactor, (uv_handle_t *)&self->process);

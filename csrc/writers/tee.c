@@ -17,6 +17,7 @@ struct branch {
   size_t took;  /* of the write under way */
   int failed;   /* why it was dropped */
   int late;     /* an error when others had accepted already: told by the next poll */
+  int error;    /* its latest, until something goes well again */
 };
 
 struct tee {
@@ -55,6 +56,7 @@ static void drop(struct tee *self, struct branch *b, int code) {
 
 /* An error of a branch: it is dropped if that is wanted and another one is left; else it is everybody's. */
 static int fail(struct tee *self, struct branch *b, int code) {
+  b->error = code;
   if (!(self->flags & AW_TEE_DROP_FAILED) || count_live(self) < 2) return code;
   drop(self, b, code);
   return 0;
@@ -90,6 +92,7 @@ static int for_all(struct tee *self, aw_waker *waker, int (*next)(aw_writer *w, 
     int rc = drain(self, b, waker);
     if (rc == 0 && next) rc = next(b->w, waker);
     if (rc < 0 && rc != AW_PENDING) rc = fail(self, b, rc);
+    else if (rc == 0) b->error = 0;
     outcome = combine(outcome, rc);
   }
   return outcome;
@@ -116,7 +119,7 @@ static ssize_t offer(struct tee *self, aw_waker *waker, const uv_buf_t *bufs, un
     b->took = 0;
     if (b->w == NULL) continue;
     ssize_t n = b->done < self->len ? AW_PENDING : aw_poll_write(b->w, waker, bufs, nbufs);
-    if (n > 0) b->took = (size_t)n;
+    if (n > 0) b->took = (size_t)n, b->error = 0;
     else if (n != AW_PENDING) {
       int rc = fail(self, b, n == 0 ? AW_EWRITEZERO : (int)n);
       if (rc < 0 && lead == 0) return n;
@@ -249,7 +252,7 @@ unsigned aw_tee_count(const aw_writer *w) {
 aw_tee_branch aw_tee_look(const aw_writer *w, unsigned i) {
   const struct tee *self = (const struct tee *)w;
   const struct branch *b = &self->branches[i];
-  aw_tee_branch look = {.w = b->w, .failed = b->failed, .name = b->name ? b->name : "?"};
+  aw_tee_branch look = {.w = b->w, .failed = b->failed, .error = b->w ? b->error : 0, .name = b->name ? b->name : "?"};
   if (b->w) look.behind = self->buf + b->done, look.len = self->len - b->done;
   return look;
 }

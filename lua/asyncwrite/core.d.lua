@@ -535,7 +535,7 @@ local process = {}
 ---@field stdout? "inherit"|"pipe"|"null"|integer|asyncwrite.Writer default "inherit"
 ---@field stderr? "inherit"|"pipe"|"null"|integer|asyncwrite.Writer default "inherit"
 ---@field kill_on_drop? boolean SIGKILL when the child is collected or closed; default false: it runs on. Either way it is reaped
----@field detached? boolean the leader of a session of its own; default false
+---@field detached? boolean the leader of a session, and so of a process group, of its own; default false
 
 --- Starts a program. Where it cannot be run that is the failure here. Descriptors and streams stay the caller's: close a
 --- stream that only the child should hold. Raises inside nginx, which reaps every child itself.
@@ -1325,8 +1325,9 @@ function Cursor:advance(n) end
 local Tee = {}
 
 --- What became of the branches of the outermost tee, in their order. behind: bytes accepted that it has not taken yet;
---- failed: the code it was dropped with.
----@return { name: string, behind: integer, failed?: string }[] branches
+--- failed: the code it was dropped with; error: the code it failed with last, if nothing went well there since, so that who
+--- gets an error learns whose it is.
+---@return { name: string, behind: integer, failed?: string, error?: string }[] branches
 function Tee:branches() end
 
 --- Has limit or take in its chain. Where it has both, these are about limit.
@@ -1558,6 +1559,13 @@ function Child:try_wait() end
 ---@return string? message
 ---@return string? code ESRCH once its end was seen
 function Child:kill(signal) end
+
+--- Sends the signal to a detached child and to what it has started, so far as that stayed in its process group.
+---@param signal? string|integer default "SIGTERM"
+---@return true? ok
+---@return string? message
+---@return string? code ESRCH once its end was seen
+function Child:kill_group(signal) end
 
 --- The id it has, or had.
 ---@return integer pid

@@ -123,6 +123,9 @@ function Child:try_wait() return self.handle:poll(true) end
 --- Sends it a signal, by name or number; "SIGTERM". ESRCH once its end was seen.
 function Child:kill(signal) return self.handle:kill(signal == nil and "SIGTERM" or signal) end
 
+--- Sends it and all it started that stayed in its process group a signal; it must be detached. ESRCH once its end was seen.
+function Child:kill_group(signal) return self.handle:kill_group(signal == nil and "SIGTERM" or signal) end
+
 --- Its process id.
 function Child:pid() return self.handle:pid() end
 

@@ -392,4 +392,22 @@ T.test_a_detached_child_leads_a_session_of_its_own = in_task(function()
   lu.assertFalse(session { "sleep", "60", kill_on_drop = true })
 end)
 
+T.test_kill_group_reaches_what_a_detached_child_has_started = in_task(function()
+  local function start(detached)
+    local c = assert(spawn { "sh", "-c", "sleep 60 & echo $!; wait", stdout = "pipe", detached = detached })
+    return c, tonumber((assert(c.stdout:read_line())))
+  end
+  local c = start(true)
+  lu.assertTrue(c:kill_group())
+  lu.assertNil(c.stdout:read()) -- the last that had it open has ended
+  lu.assertEquals({ c:wait() }, { 143, "SIGTERM" })
+  fails("ESRCH", c:kill_group())
+  local alone, other = start(false)
+  check.raises(function() alone:kill_group() end, "kill_group: it has no group of its own: spawn it detached")
+  lu.assertTrue(alone:kill())
+  alone:wait()
+  child.posix().kill(other, 9) -- which kill did not reach
+  lu.assertNil(alone.stdout:read())
+end)
+
 return T

@@ -112,6 +112,23 @@ T.test_an_error_while_a_branch_catches_up_takes_nothing_and_the_others_go_on = i
   lu.assertEquals({ a:bytes(), b:bytes(), c:bytes() }, { "abcd", "abcd", "abcd" })
 end)
 
+T.test_branches_tell_whose_an_error_is_until_something_goes_well_there = in_task(function()
+  local a, b = D.writer { flush = { { "EIO" } } }, D.writer { write = { { "ENOSPC" } }, shutdown = { { "EPIPE" } } }
+  local w = aw.tee { a.w, b.w }
+  local function errors()
+    local list = w:branches()
+    return (list[1].error or "-") .. " " .. (list[2].error or "-")
+  end
+  lu.assertEquals(errors(), "- -")
+  lu.assertEquals({ w:write("abc"), errors() }, { 3, "- ENOSPC" })
+  fails("ENOSPC", w:write("d"))
+  lu.assertEquals(errors(), "- ENOSPC")
+  fails("EIO", w:flush())
+  lu.assertEquals(errors(), "EIO -")
+  fails("EPIPE", w:shutdown())
+  lu.assertEquals(errors(), "- EPIPE")
+end)
+
 T.test_flush_and_shutdown_go_to_all_though_one_fails_or_waits = in_task(function()
   local a, b = D.writer { flush = { { "EIO" }, "now" }, shutdown = { "now" } }, D.writer { shutdown = { { "EIO" } } }
   local w = aw.tee { a.w, b.w }
