@@ -298,7 +298,7 @@ typedef struct aw_process_options {
 } aw_process_options;
 AW_API int aw_process_new(aw_process **out, aw_reactor *reactor, const aw_process_options *options);
 AW_API int aw_poll_process(aw_process *process, aw_waker *waker, int *status, int *signal); /* its end */
-AW_API int aw_process_kill(aw_process *process, int signal); /* UV_ESRCH once its end was seen */
+AW_API int aw_process_kill(aw_process *process, int signal);       /* UV_ESRCH once its end was seen */
 AW_API int aw_process_kill_group(aw_process *process, int signal); /* likewise; UV_EINVAL where it is not detached */
 AW_API int aw_process_pid(const aw_process *process);
 AW_API void aw_process_free(aw_process *process);

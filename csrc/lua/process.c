@@ -206,7 +206,8 @@ static int p_free(lua_State *L) {
 }
 
 const luaL_Reg awl_process_methods[] = {
-    {"poll", p_poll}, {"kill", p_kill}, {"kill_group", p_kill_group}, {"pid", p_pid}, {"free", p_free}, {"__gc", p_free}, {NULL, NULL},
+    {"poll", p_poll}, {"kill", p_kill}, {"kill_group", p_kill_group}, {"pid", p_pid}, {"free", p_free},
+    {"__gc", p_free}, {NULL, NULL},
 };
 
 /* ---- Signals ---- */
