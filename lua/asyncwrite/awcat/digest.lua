@@ -1,55 +1,34 @@
 -- SPDX-License-Identifier: MIT
--- SHA-256 of bytes as they pass, by the system's tool on the other end of a pipe.
+-- SHA-256 of bytes as they pass, by the system's tool: an end of a transfer, as those of ends.lua.
 
-local shell = require "asyncwrite.awcat.shell"
+local aw = require "asyncwrite"
 
 local M = {}
 local Digest = {}
 Digest.__index = Digest
 
-local TOOLS = { "sha256sum", "shasum -a 256" }
+local TOOLS = { { "sha256sum" }, { "shasum", "-a", "256" } }
 
---- The command that computes digests here; nil, message.
-function M.tool()
-  for _, tool in ipairs(TOOLS) do
-    if shell.succeeds("command -v " .. tool:match("%S+") .. " >/dev/null 2>&1") then return tool end
+--- A digest in the making: what is written to its stream counts. nil, message, code.
+function M.new()
+  for _, argv in ipairs(TOOLS) do
+    local child, message, code = aw.process.spawn { argv[1], argv[2], argv[3],
+      stdin = "pipe", stdout = "pipe", kill_on_drop = true }
+    if child then return setmetatable({ address = { text = argv[1] }, child = child, stream = child.stdin }, Digest) end
+    if code ~= "ENOENT" then return nil, argv[1] .. ": " .. message, code end
   end
-  return nil, "there is no sha256sum here: install it (Debian: coreutils) or leave --sha256 out"
+  return nil, "there is no sha256sum here: install it (Debian: coreutils) or leave --sha256 out", "ENOENT"
 end
 
---- A digest in the making. It ends with finish or discard. nil, message.
-function M.new(tool)
-  local path = os.tmpname()
-  local result, message = io.open(path, "r")
-  if not result then return nil, message end
-  -- Only descriptors know the result, so that nothing is left where this process is killed. The cat keeps the pipe open
-  -- where the tool dies, because SIGPIPE would end this process.
-  local quoted = shell.quote(path)
-  local pipe
-  pipe, message = io.popen(("exec >%s; rm -f %s; %s || cat >/dev/null"):format(quoted, quoted, tool), "w")
-  if not pipe then
-    result:close()
-    os.remove(path)
-    return nil, message
-  end
-  pipe:setvbuf("no")
-  return setmetatable({ pipe = pipe, result = result }, Digest)
+--- After the end of what counts. Then hex is the digest in hexadecimal. nil, message, code.
+function Digest:ended()
+  local text, message, code = self.child.stdout:read_to_end()
+  if not text then return nil, message, code end
+  self.hex = text:match("^%x+")
+  if self.child:wait() ~= 0 or not self.hex or #self.hex ~= 64 then return nil, "it failed", "ECHILD" end
+  return true
 end
 
-function Digest:update(s) self.pipe:write(s) end
-
---- The digest in hexadecimal; nil, message.
-function Digest:finish()
-  self.pipe:close()
-  local hex = (self.result:read("*l") or ""):match("^%x+")
-  self.result:close()
-  self.pipe, self.result = nil, nil
-  if not hex or #hex ~= 64 then return nil, "the SHA-256 tool failed" end
-  return hex
-end
-
-function Digest:discard()
-  if self.pipe then self:finish() end
-end
+function Digest:close() self.child:close() end
 
 return M

@@ -22,6 +22,7 @@ To one socket, awcat sends the end of file and waits for the peer to close; what
 options:
   --rate N       at most N bytes per second in each direction
   --buffer SIZE  hold up to SIZE bytes in memory in each direction (64k)
+  --tee PLACE    write what goes from SOURCE to DEST there too: a PATH, - or exec:COMMAND; may be repeated
   --progress     a progress bar on standard error, when that is a terminal
   --stats        print bytes, time, rate and how long DEST made awcat wait on standard error
   --sha256       print the SHA-256 of what was transferred on standard error
@@ -99,6 +100,15 @@ function M.address(text, standard)
   return address
 end
 
+-- One more place for the bytes; i, or nil, message.
+local function tee(options, value, i)
+  local address, problem = M.address(value, 1)
+  if address and address.socket then address, problem = nil, value .. ": it may be a file, - or exec:COMMAND" end
+  if not address then return nil, "--tee " .. problem end
+  options.tee[#options.tee + 1] = address
+  return i
+end
+
 -- Puts the option at argv[i] into options; the index of the last argument it used, or nil, message.
 local function option(options, argv, i)
   local name, value = argv[i]:match("^(%-%-[^=]+)=(.*)$")
@@ -109,21 +119,23 @@ local function option(options, argv, i)
     return i
   end
   local largest = VALUES[name]
-  if not largest then return nil, "unknown option " .. name end
+  if not largest and name ~= "--tee" then return nil, "unknown option " .. name end
   if not value then
     i = i + 1
     value = argv[i]
     if not value then return nil, name .. " needs a value" end
   end
+  if name == "--tee" then return tee(options, value, i) end
   local n = size_of(value, largest)
   if not n then return nil, ("%s %s: a number of bytes is needed, such as 500k or 2M"):format(name, value) end
   options[name:sub(3)] = n
   return i
 end
 
---- The command line as a table: source, dest (addresses), rate, buffer, progress, sha256, stats, help, version; nil, message.
+--- The command line as a table: source, dest (addresses), tee (a list of them), rate, buffer, progress, sha256, stats, help,
+--- version; nil, message.
 function M.parse(argv)
-  local options, names = { buffer = 64 * 1024 }, {}
+  local options, names = { buffer = 64 * 1024, tee = {} }, {}
   local i, only_names = 1, false
   while argv[i] do
     local word = argv[i]
