@@ -253,13 +253,14 @@ local benchmarks = {
   },
   {
     name = "buf64",
-    rounds = 7,
+    rounds = 21,
     run = client,
     peer = { "sink_peer" },
     rows = { cpu_per_op },
     floor = writer("buffered", 64, 640e6),
     ours = {
       lua_writer("poll_write", 2.2, "buf_poll_write", 64, 640e6),
+      lua_writer("local poll_write", 2.2, "buf_poll_write_local", 64, 640e6),
       lua_writer("write_all", 4, "buf_write_all", 64, 640e6),
       lua_writer("write_all x16", 2.5, "buf_write_many", 64, 640e6),
     },

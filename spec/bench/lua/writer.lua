@@ -34,6 +34,22 @@ function modes.buf_poll_write(conn, count)
   return bytes, w
 end
 
+-- As who writes a hot loop does: the look-up of the method is a sixth of the call.
+function modes.buf_poll_write_local(conn, count)
+  local w = aw.buf_writer(conn, BUFFER_SIZE)
+  local poll_write = w.poll_write
+  local bytes = 0
+  for _ = 1, count do
+    local n = poll_write(w, s)
+    if not n then
+      n = assert(w:write(s))
+    end
+    bytes = bytes + n
+  end
+  assert(w:flush())
+  return bytes, w
+end
+
 function modes.buf_write_all(conn, count)
   local w = aw.buf_writer(conn, BUFFER_SIZE)
   for _ = 1, count do
