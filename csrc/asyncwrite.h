@@ -280,6 +280,13 @@ typedef struct aw_file_op {
 } aw_file_op;
 AW_API int64_t aw_poll_file_op(const aw_stream *s, aw_waker *waker, aw_file_op *op);
 
+/* What the system knows of the file of that path, or of fd where path is NULL; asked on the thread pool. *st is good
+ * until free. */
+typedef struct aw_metadata aw_metadata;
+AW_API int aw_metadata_new(aw_metadata **out, aw_reactor *reactor, const char *path, int fd);
+AW_API int aw_poll_metadata(aw_metadata *metadata, aw_waker *waker, const struct stat **st);
+AW_API void aw_metadata_free(aw_metadata *metadata);
+
 /* Standard input (0), output (1) or error (2): one half. No flag of what the process was given is ever changed; its
  * shutdown leaves the process's own descriptor open. UV_EPERM: use aw_file_from_fd, it is a file, or a terminal or pipe
  * that this user may not open again. */

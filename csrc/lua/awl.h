@@ -71,7 +71,7 @@ struct awl_state {
   int custom_ref, callback_ref, handler_ref;
   int customs_ref, dying_ref; /* custom -> methods: weakly; of the box that is being finalised */
   int meta_box_ref, meta_waker_ref, meta_timer_ref, meta_task_ref, meta_copy_ref, meta_resolve_ref, meta_bridge_ref,
-      meta_process_ref, meta_signal_ref, meta_dice_ref, meta_budget_ref;
+      meta_process_ref, meta_signal_ref, meta_dice_ref, meta_budget_ref, meta_metadata_ref;
   int budget_ref; /* the global budget; 0: nobody has asked for it */
   char *scratch;
   struct awl_box *boxes;      /* all: what finalisers make during lua_close is never finalised itself */
@@ -257,6 +257,7 @@ extern const luaL_Reg awl_write_methods[], awl_read_methods[], awl_memory_functi
 extern const luaL_Reg awl_wrapper_functions[], awl_wrapper_methods[], awl_tee_functions[], awl_tee_methods[],
     awl_pace_functions[], awl_pace_methods[];
 extern const luaL_Reg awl_chaos_functions[], awl_dice_methods[], awl_budget_functions[], awl_budget_methods[];
+extern const luaL_Reg awl_metadata_functions[], awl_metadata_methods[];
 extern const luaL_Reg awl_file_functions[], awl_file_methods[], awl_process_functions[], awl_process_methods[],
     awl_signal_methods[];
 

@@ -86,12 +86,28 @@ static void make_box_metatable(lua_State *L, struct awl_state *st) {
 }
 
 int luaopen_asyncwrite_core(lua_State *L) {
-  static const luaL_Reg *const groups[] = {
-      functions,           awl_task_functions,    awl_loop_functions,   awl_waker_functions,   awl_memory_functions,
-      awl_wrap_functions,  awl_custom_functions,  awl_net_functions,    awl_resolve_functions, awl_copy_functions,
-      awl_timer_functions, awl_encode_functions,  awl_bridge_functions, awl_testing_functions, awl_wrapper_functions,
-      awl_file_functions,  awl_process_functions, awl_tee_functions,    awl_chaos_functions,   awl_pace_functions,
-      awl_budget_functions};
+  static const luaL_Reg *const groups[] = {functions,
+                                           awl_task_functions,
+                                           awl_loop_functions,
+                                           awl_waker_functions,
+                                           awl_memory_functions,
+                                           awl_wrap_functions,
+                                           awl_custom_functions,
+                                           awl_net_functions,
+                                           awl_resolve_functions,
+                                           awl_copy_functions,
+                                           awl_timer_functions,
+                                           awl_encode_functions,
+                                           awl_bridge_functions,
+                                           awl_testing_functions,
+                                           awl_wrapper_functions,
+                                           awl_file_functions,
+                                           awl_process_functions,
+                                           awl_tee_functions,
+                                           awl_chaos_functions,
+                                           awl_pace_functions,
+                                           awl_budget_functions,
+                                           awl_metadata_functions};
   struct awl_state *st = awl_state_open(L);
   if (st->meta_box_ref == 0) {
     make_box_metatable(L, st);
@@ -105,6 +121,7 @@ int luaopen_asyncwrite_core(lua_State *L) {
     st->meta_signal_ref = awl_new_metatable(L, "signal", awl_signal_methods);
     st->meta_dice_ref = awl_new_metatable(L, "dice", awl_dice_methods);
     st->meta_budget_ref = awl_new_metatable(L, "budget", awl_budget_methods);
+    st->meta_metadata_ref = awl_new_metatable(L, "metadata", awl_metadata_methods);
     st->custom_ref = anchored(L, awl_custom_call);
     st->callback_ref = anchored(L, awl_callback_body);
     st->handler_ref = anchored(L, awl_error_handler);

@@ -500,6 +500,24 @@ function file.create(path, perm) end
 ---@return string? code EBADF
 function file.from_fd(fd) end
 
+--- type: "file", "directory", "fifo", "socket", "char", "block" or "unknown". mode: the permission bits. mtime: seconds since
+--- 1970. Two names are one file where dev and ino are equal.
+---@class asyncwrite.Metadata
+---@field type string
+---@field size integer bytes
+---@field mode integer
+---@field mtime number
+---@field dev integer
+---@field ino integer
+
+--- What the system knows of a file, asked on the thread pool; links are followed.
+---@async
+---@param path string
+---@return asyncwrite.Metadata? metadata
+---@return string? message
+---@return string? code ENOENT, EACCES ...
+function file.metadata(path) end
+
 --- Standard input, whatever it is: terminal, pipe, socket, file, device. No flag of what the process was given changes.
 --- Each call gives a stream of its own.
 ---@return asyncwrite.File|asyncwrite.Pipe|nil reader
@@ -1265,6 +1283,13 @@ function File:sync_all() end
 ---@return string? code
 function File:sync_data() end
 
+--- As aw.file.metadata of the open file. What was accepted is written first, so that it counts.
+---@async
+---@return asyncwrite.Metadata? metadata
+---@return string? message
+---@return string? code of the write that failed
+function File:metadata() end
+
 --- The most that one write accepts and the file holds (D6); and the most that one read fetches. 2 MiB until then.
 ---@param n integer bytes, 1 to 2^31-1
 function File:set_max_buf_size(n) end
@@ -1641,6 +1666,7 @@ function Signal:close() end
 ---@field file_from_fd fun(fd: integer): asyncwrite.File?, string?, string?
 ---@field file_poll_open function (file): true and whether it is no file; false; or the triple
 ---@field file_poll function (file, kind, id [, offset [, whence]]): the result; false and the id for the next poll; or the triple
+---@field metadata function (path or file): an object to poll, or the triple
 ---@field check_file fun(op: string, value: any) raises unless it is a stream with a file at the end of its chain
 ---@field stdio_open fun(fd: integer): asyncwrite.Pipe?, string?, string? EPERM: it must be had as a file
 ---@field is_terminal fun(fd: integer): boolean

@@ -115,6 +115,27 @@ end
 --- A file over a descriptor. It is dup'd, the caller keeps its own; the position is shared.
 M.file.from_fd = core.file_from_fd
 
+local function wait_metadata(subject)
+  local query, message, code = core.metadata(subject)
+  if not query then return nil, message, code end
+  while true do
+    local result
+    result, message, code = query:poll()
+    if result then return result end
+    if result == nil then return nil, message, code end
+    park "metadata"
+  end
+end
+
+--- What the system knows of a file, whose link is followed: { type, size, mode, mtime, dev, ino }.
+function M.file.metadata(path)
+  if type(path) ~= "string" then core.arg_error("metadata", 1, "path", "string expected, got " .. type(path)) end
+  task.need_task("metadata")
+  local result, message, code = wait_metadata(path)
+  if result then return result end
+  return nil, message, code
+end
+
 -- ---- Methods ----
 
 local function wait_op(op, file, offset, whence)
@@ -185,6 +206,19 @@ for _, op in ipairs { "sync_all", "sync_data" } do
     if ok then return true end
     return nil, message, code
   end
+end
+
+--- As aw.file.metadata of the open file. What was accepted is written first, so that it counts.
+function methods.metadata(file)
+  core.check_file("metadata", file)
+  task.need_task("metadata")
+  local ok, message, code = true, nil, nil
+  if file:is_writer() then ok, message, code = methods.flush(file) end
+  if not ok then return nil, message, code end
+  local result
+  result, message, code = wait_metadata(file)
+  if result then return result end
+  return nil, message, code
 end
 
 -- ---- Standard streams ----

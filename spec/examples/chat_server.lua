@@ -7,9 +7,12 @@
 
 local aw = require "asyncwrite"
 
-local QUEUE, LONGEST, GOODBYE = tonumber(arg[2]) or 100, 512, 0.2 -- lines, bytes of a line, seconds to say goodbye
-local POLICY = arg[3] or "drop"
-if POLICY ~= "drop" and POLICY ~= "skip" then error("the policy is drop or skip, got " .. POLICY, 0) end
+local LONGEST, GOODBYE = 512, 0.2 -- bytes of a line, seconds to say goodbye
+local PORT, QUEUE, POLICY = tonumber(arg[1] or 0), tonumber(arg[2] or 100), arg[3] or "drop"
+if not (PORT and PORT < 65536 and QUEUE and QUEUE >= 1) or POLICY ~= "drop" and POLICY ~= "skip" or #arg > 3 then
+  io.stderr:write("usage: chat_server.lua [PORT [QUEUE [drop|skip]]]\n")
+  os.exit(2)
+end
 local clients = {} -- name -> { queue = lines for it, missed = lines, dropped = told when it is too slow }
 local count = 0
 
@@ -74,7 +77,7 @@ end
 
 io.stdout:setvbuf("line")
 aw.run(function()
-  local listener = assert(aw.tcp.listen("127.0.0.1", tonumber(arg[1]) or 0))
+  local listener = assert(aw.tcp.listen("127.0.0.1", PORT))
   print(("listening on 127.0.0.1:%d"):format(select(2, listener:local_addr())))
   aw.spawn(function()
     assert(aw.signal("SIGTERM")):recv()

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- A client of a line protocol, memcached's text protocol, over any stream: a socket here, a mock in its spec.
+-- lua line_client.lua HOST PORT get KEY, or set KEY VALUE; or require it:
 --
---   local client = require("line_client").new(assert(aw.tcp.connect("127.0.0.1", 11211)))
+--   local client = assert(require("line_client").connect("127.0.0.1", 11211))
 --   client:set("key", "value")          true, or nil and why
 --   client:get("key")                   the value; nil when there is none; nil and why
 
@@ -10,11 +11,18 @@ local aw = require "asyncwrite"
 local Client = {}
 Client.__index = Client
 
-local M = { LARGEST = 1024 * 1024, PATIENCE = 10 } -- bytes of a value; seconds for an answer
+local M = { LARGEST = 1024 * 1024, PATIENCE = 10 } -- bytes of a value; seconds for an answer, and to connect
 
 --- stream is the client's from here on.
 function M.new(stream)
   return setmetatable({ stream = aw.deadline(aw.buf_writer(stream), nil) }, Client)
+end
+
+--- A client with a connection of its own; nil and why.
+function M.connect(host, port)
+  local stream, message = aw.timeout(M.PATIENCE, aw.tcp.connect, host, port)
+  if not stream then return nil, message end
+  return M.new(stream)
 end
 
 -- What went wrong on the way makes every later answer doubtful: the connection goes.
@@ -61,5 +69,28 @@ function Client:get(key)
 end
 
 function Client:close() self.stream:close() end
+
+-- The exit status: 0, or 1 where there is no such key or something went wrong.
+local function main(host, port, command, key, value)
+  local client, message = M.connect(host, port)
+  local result
+  if client then
+    result, message = client[command](client, key, value)
+    client:close()
+  end
+  if message then io.stderr:write("line_client: ", message, "\n") end
+  if not result then return 1 end
+  if command == "get" then io.write(result, "\n") end
+  return 0
+end
+
+if ... ~= "line_client" then
+  local count, port = { get = 4, set = 5 }, tonumber(arg[2])
+  if not port or port < 1 or port > 65535 or #arg ~= count[arg[3]] then
+    io.stderr:write("usage: line_client.lua HOST PORT get KEY | set KEY VALUE\n")
+    os.exit(2)
+  end
+  os.exit(aw.run(main, arg[1], port, arg[3], arg[4], arg[5]), true)
+end
 
 return M

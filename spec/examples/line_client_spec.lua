@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- How protocol code is tested without a network: the line client against scripts.
+-- How protocol code is tested without a network: the line client against scripts. And as a program, against a server.
 
 local lu = require "luaunit"
+local aw = require "asyncwrite"
 local testing = require "asyncwrite.testing"
-local client = dofile "spec/examples/line_client.lua"
+local check = require "support.check"
+local child = require "support.child"
+local client = assert(loadfile "spec/examples/line_client.lua")("line_client")
 
 local T = {}
 
@@ -66,6 +69,78 @@ function T.test_a_bad_key_is_misuse()
       lu.assertStrContains(select(2, pcall(c.get, c, key)), "bad key: " .. key)
     end
     c:close()
+  end)
+end
+
+-- ---- Over sockets ----
+
+-- Serves what a memcached would say to set and get.
+local function serve(conn, values)
+  for line in conn:lines() do
+    local key, size = line:match("^set (%S+) 0 0 (%d+)$")
+    if key then
+      values[key] = conn:read_exact(size + 2):sub(1, -3)
+      conn:write_all("STORED\r\n")
+    else
+      local value = values[line:match("^get (%S+)$")]
+      conn:write_all(value and ("VALUE k 0 %d\r\n%s\r\n"):format(#value, value) or "", "END\r\n")
+    end
+  end
+end
+
+-- Calls f with the port of such a server.
+local function with_server(f)
+  check.run(function()
+    local server, values = assert(aw.tcp.listen("127.0.0.1", 0)), {}
+    aw.spawn(function() server:serve(function(conn) serve(conn, values) end) end)
+    f((select(2, server:local_addr())))
+    server:close()
+  end)
+end
+
+-- The client as a program: exit status, stdout, stderr.
+local function program(...)
+  local c = assert(aw.process.spawn { "sh", "-c", "exec " .. child.lua .. ' spec/examples/line_client.lua "$@"', "sh",
+    stdout = "pipe", stderr = "pipe", ... })
+  local out, err = aw.all(function() return c.stdout:read_to_end() end, function() return c.stderr:read_to_end() end)
+  local status = c:wait()
+  c:close()
+  return { status, out, err }
+end
+
+function T.test_it_speaks_to_a_server_on_loopback()
+  with_server(function(port)
+    local c = assert(client.connect("127.0.0.1", port))
+    lu.assertEquals({ c:get("k") }, {})
+    lu.assertTrue(c:set("k", "two\r\nlines"))
+    lu.assertEquals(c:get("k"), "two\r\nlines")
+    c:close()
+  end)
+end
+
+function T.test_as_a_program_it_prints_the_value_and_its_status_tells()
+  with_server(function(port)
+    lu.assertEquals(program("127.0.0.1", port, "get", "k"), { 1, "", "" })
+    lu.assertEquals(program("127.0.0.1", port, "set", "k", "a value"), { 0, "", "" })
+    lu.assertEquals(program("127.0.0.1", port, "get", "k"), { 0, "a value\n", "" })
+  end)
+  check.run(function()
+    local gone = assert(aw.tcp.listen("127.0.0.1", 0))
+    local _, port = gone:local_addr()
+    gone:close()
+    lu.assertEquals(program("127.0.0.1", port, "get", "k"), { 1, "", "line_client: ECONNREFUSED: connection refused\n" })
+  end)
+end
+
+function T.test_a_server_that_does_not_answer_a_connect_is_given_up_after_its_time()
+  check.run(function()
+    check.silent_server(function(port)
+      local patience = client.PATIENCE
+      client.PATIENCE = 0.1
+      local c, message = client.connect("127.0.0.1", port)
+      client.PATIENCE = patience
+      lu.assertEquals({ c or false, message }, { false, "ETIMEDOUT: connection timed out" })
+    end)
   end)
 end
 

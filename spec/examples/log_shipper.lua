@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Ships the lines of standard input to a server, and keeps trying: lua log_shipper.lua HOST PORT <log; or require it.
+-- Ships lines to a server, and keeps trying: lua log_shipper.lua HOST PORT [FILE]; or require it. Those of standard input
+-- until its end; or of FILE from its beginning and as it grows, is truncated or rotated, until SIGTERM or SIGINT.
 --
 -- Lines are read only as fast as they go out. A batch counts as shipped when it was flushed to the kernel. When the
 -- connection breaks before, the batch is sent again on the next one: a line can arrive twice. When it breaks after, what the
@@ -7,7 +8,7 @@
 
 local aw = require "asyncwrite"
 
-local M = { BATCH = 64 * 1024, FIRST_PAUSE = 0.1, LONGEST_PAUSE = 30 } -- bytes, seconds, seconds
+local M = { BATCH = 64 * 1024, FIRST_PAUSE = 0.1, LONGEST_PAUSE = 30, INTERVAL = 0.5, GRACE = 2 } -- bytes, seconds ...
 
 -- Up to BATCH bytes of whole lines: those that are there. None at the end. And why reading failed, if it did.
 local function next_batch(r)
@@ -70,15 +71,88 @@ function M.ship(r, open, log)
   return shipped
 end
 
+-- The file of that name, sooner or later.
+local function open_file(path)
+  while true do
+    local file, message, code = aw.file.open(path)
+    if file or code ~= "ENOENT" then return file, message end
+    aw.sleep(M.INTERVAL)
+  end
+end
+
+-- Has the name gone to another file? While there is none of that name the old one may go on.
+local function is_rotated(path, here)
+  local named = aw.file.metadata(path)
+  return named and (named.ino ~= here.ino or named.dev ~= here.dev)
+end
+
+--- Copies the file of that name to w as it grows, looking every INTERVAL. A file that is truncated is read from its start,
+--- one that is renamed until another has had its name for an INTERVAL. Returns why it ended.
+function M.follow(path, w)
+  local file, message, rotated, position
+  while true do
+    if not file then
+      file, message = open_file(path)
+      position, rotated = 0, false
+    end
+    if not file then return message end
+    local n
+    n, message = aw.copy(file, w)
+    if not n then return message end
+    position = position + n
+    local here = file:metadata()
+    if rotated then
+      file:close()
+      file = nil
+    elseif here and here.size < position then
+      position = file:seek("set", 0)
+    else
+      rotated = here and is_rotated(path, here)
+      aw.sleep(M.INTERVAL)
+    end
+  end
+end
+
+local function stop_signal()
+  local term, int = assert(aw.signal("SIGTERM")), assert(aw.signal("SIGINT"))
+  aw.first(function() term:recv() end, function() int:recv() end)
+end
+
+-- Ships the file until a signal; what was read by then has GRACE seconds to go out.
+local function ship_file(path, open, log)
+  local r, w = aw.simplex(M.BATCH)
+  local follower = aw.spawn("follower", function()
+    log(M.follow(path, w))
+    w:shutdown()
+  end)
+  local _, lines, message, part = aw.first(function() return M.ship(r, open, log) end, function()
+    stop_signal()
+    follower:cancel()
+    w:shutdown()
+    aw.sleep(M.GRACE)
+    return nil, "stopped before the server had taken everything"
+  end)
+  follower:cancel()
+  return lines, message, part
+end
+
+local function main(host, port, path)
+  local function log(text) io.stderr:write("log_shipper: ", text, "\n") end
+  local function open() return aw.timeout(10, aw.tcp.connect, host, port) end
+  local lines, message, part
+  if path then lines, message, part = ship_file(path, open, log) else lines, message, part = M.ship(aw.stdin(), open, log) end
+  if message then log(message) end
+  if lines or part then print((lines or part) .. " lines") end
+  return lines and 0 or 1
+end
+
 if ... ~= "log_shipper" then
   local host, port = arg[1], tonumber(arg[2])
-  aw.run(function()
-    local function log(text) io.stderr:write("log_shipper: ", text, "\n") end
-    local lines, message, part = M.ship(aw.stdin(), function() return aw.timeout(10, aw.tcp.connect, host, port) end, log)
-    if message then log(message) end
-    print((lines or part) .. " lines")
-    if not lines then os.exit(1) end
-  end)
+  if not port or port < 1 or port > 65535 or #arg > 3 then
+    io.stderr:write("usage: log_shipper.lua HOST PORT [FILE]\n")
+    os.exit(2)
+  end
+  os.exit(aw.run(main, host, port, arg[3]), true)
 end
 
 return M

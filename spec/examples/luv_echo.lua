@@ -4,6 +4,12 @@
 -- luv listens and accepts, as before. from_luv takes a connection over, and what a slow client does not read is not
 -- read from it either: memory stays flat, where handle:write would queue without bound.
 
+local port = tonumber(arg[1] or 0)
+if not port or #arg > 1 then
+  io.stderr:write("usage: luv_echo.lua [PORT]\n")
+  os.exit(2)
+end
+
 local uv = require "luv"
 local luv = require "asyncwrite.host.luv"
 local aw = require "asyncwrite"
@@ -16,7 +22,7 @@ local function echo(handle)
 end
 
 local server = uv.new_tcp()
-assert(server:bind("127.0.0.1", tonumber(arg[1]) or 0))
+assert(server:bind("127.0.0.1", port))
 assert(server:listen(128, function(err)
   assert(not err, err)
   local handle = uv.new_tcp()

@@ -1,34 +1,52 @@
 -- SPDX-License-Identifier: MIT
--- Forwards a port: lua port_forwarder.lua LISTEN_PORT HOST PORT
+-- Forwards a port: lua port_forwarder.lua LISTEN_PORT HOST PORT [IDLE [CONNECT]]
 --
 -- Each connection is two directions that end one by one: the end of file of one side is passed on, the other goes on. A
--- slow side slows the other down; nothing piles up here. SIGTERM or SIGINT: no new connections, those that are open have
--- ten seconds to end.
+-- slow side slows the other down; nothing piles up here. HOST is given up where it does not answer within CONNECT seconds
+-- (10), and a connection on which nothing has moved for IDLE seconds (300) is closed. SIGTERM or SIGINT: no new
+-- connections, those that are open have ten seconds to end.
 
 local aw = require "asyncwrite"
 
-local PATIENCE = 10 -- seconds to connect, and to end
-local listen_port, host, port = tonumber(arg[1]), arg[2], tonumber(arg[3])
-if not (listen_port and host and port) then
-  io.stderr:write("usage: port_forwarder.lua LISTEN_PORT HOST PORT\n")
+local GRACE = 10 -- seconds for what is open to end
+
+local function usage()
+  io.stderr:write("usage: port_forwarder.lua LISTEN_PORT HOST PORT [IDLE_SECONDS [CONNECT_SECONDS]]\n")
   os.exit(2)
 end
 
+local function number(text, min, max, fallback)
+  local n = tonumber(text or fallback)
+  if not n or n < min or n > max then usage() end
+  return n
+end
+
+local listen_port, host, port = number(arg[1], 0, 65535), arg[2], number(arg[3], 1, 65535)
+local idle, patience = number(arg[4], 0.001, 1e6, 300), number(arg[5], 0.001, 1e6, 10)
+if #arg > 5 then usage() end
+
+-- Ends when nothing moves any more. It looks once in that time, so it may take twice as long.
+local function watch(stream, seconds)
+  local moved
+  repeat
+    moved = stream:stats()
+    aw.sleep(seconds)
+    local now = stream:stats()
+  until now.read == moved.read and now.written == moved.written
+end
+
 local function forward(client)
-  local ip, number = client:peer_addr()
+  local ip, client_port = client:peer_addr()
   if not ip then return end -- it is gone already
-  local name = ("%s:%d"):format(ip, number)
-  local upstream, message = aw.timeout(PATIENCE, aw.tcp.connect, host, port)
+  local upstream, message = aw.timeout(patience, aw.tcp.connect, host, port)
   if not upstream then
-    print(name .. ": " .. message)
+    print(("%s:%d: %s"):format(ip, client_port, message))
     return
   end
-  local there, back, _, sent, received = aw.copy_bidirectional(client, upstream)
-  if there then
-    print(("%s: %d bytes there, %d back"):format(name, there, back))
-  else
-    print(("%s: %s after %d bytes there, %d back"):format(name, back, sent, received))
-  end
+  local _, there, why = aw.first(function() return aw.copy_bidirectional(client, upstream) end,
+    function() watch(client, idle) return nil, ("idle for %g s"):format(idle) end)
+  local ended, stats = there and "" or why .. " after ", client:stats()
+  print(("%s:%d: %s%d bytes there, %d back"):format(ip, client_port, ended, upstream:stats().written, stats.written))
   upstream:close()
 end
 
@@ -53,7 +71,7 @@ aw.run(function()
   end)
   stop_signal()
   listener:close()
-  if open > 0 then aw.timeout(PATIENCE, function() all_gone:notified() end) end
+  if open > 0 then aw.timeout(GRACE, function() all_gone:notified() end) end
   server:cancel()
   print(("stopped, %d connections cut"):format(open))
   os.exit(0)

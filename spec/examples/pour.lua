@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- lua spec/examples/pour.lua [FILE], as `make run` does: pours a file through buf_writer > tcp on loopback into a second
 -- process and says how fast that was, how much memory both took, and whether the bytes that arrived are the file's.
--- Without FILE it pours 128 MiB that it makes once. Exit status: 0, or 1 with a message when anything went wrong.
+-- Without FILE it pours 128 MiB that it makes once. Exit status: 0, 1 with a message when anything went wrong, or 2.
 
 local aw = require "asyncwrite"
 local digest = require "asyncwrite.awcat.digest"
@@ -241,6 +241,10 @@ local function main(path)
 end
 
 io.stdout:setvbuf("line")
+if #arg > 1 then
+  io.stderr:write("usage: pour.lua [FILE]\n")
+  os.exit(2)
+end
 local is_receiver = arg[1] == "--receive"
 local ok, err = pcall(is_receiver and receive or main, arg[1])
 if not ok then

@@ -1,9 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- The examples that are programs: upper_writer, port_forwarder, chat_server, log_shipper.
+-- The examples that are programs: upper_writer, port_forwarder, chat_server; and what all say to wrong arguments.
 
 local lu = require "luaunit"
 local aw = require "asyncwrite"
-local testing = require "asyncwrite.testing"
 local check = require "support.check"
 local child = require "support.child"
 
@@ -87,6 +86,29 @@ function T.test_port_forwarder_tells_of_a_server_that_is_not_there_and_goes_on()
     last:close()
     forwarder:kill("INT")
     lu.assertStrMatches(forwarder:wait(), ".*stopped, 0 connections cut\n")
+  end)
+end
+
+function T.test_port_forwarder_gives_a_server_up_that_does_not_answer()
+  check.run(function()
+    check.silent_server(function(port)
+      local forwarder, own = start("port_forwarder", "0", "127.0.0.1", ("%d"):format(port), "300", "0.1")
+      local conn = assert(aw.tcp.connect("127.0.0.1", own))
+      lu.assertNil((conn:read()))
+      conn:close()
+      lu.assertStrContains(forwarder:line(), ": ETIMEDOUT: connection timed out")
+    end)
+  end)
+end
+
+function T.test_port_forwarder_closes_a_connection_on_which_nothing_moves()
+  echo_server(function(port)
+    local forwarder, own = start("port_forwarder", "0", "127.0.0.1", ("%d"):format(port), "0.2")
+    local conn = assert(aw.tcp.connect("127.0.0.1", own))
+    conn:write_all("hello")
+    lu.assertEquals(conn:read_to_end(), "hello")
+    conn:close()
+    lu.assertStrContains(forwarder:line(), ": idle for 0.2 s after 5 bytes there, 5 back")
   end)
 end
 
@@ -192,78 +214,25 @@ function T.test_chat_server_does_not_take_a_burst_for_slowness_of_those_who_list
   end)
 end
 
--- ---- log_shipper ----
+-- ---- Wrong arguments ----
 
-local function shipper()
-  local loaded = assert(loadfile("spec/examples/log_shipper.lua"))
-  return loaded("log_shipper")
-end
-
-function T.test_log_shipper_sends_a_batch_again_that_a_broken_connection_did_not_take()
-  testing.run(function()
-    local streams = {
-      testing.mock { { "write", "one\ntwo\n" }, { "flush" }, { "write_error", "ECONNRESET" }, { "close" } },
-      false, false,
-      testing.mock { { "write", "three\n" }, { "flush" }, { "shutdown" }, { "close" } },
-    }
-    local logs, opened = {}, 0
-    local input = testing.mock { { "read", "one\ntwo\n" }, { "wait", 1 }, { "read", "three\n" }, { "eof" } }
-    local shipped = shipper().ship(input, function()
-      opened = opened + 1
-      if streams[opened] then return streams[opened] end
-      return nil, "ECONNREFUSED: connection refused", "ECONNREFUSED"
-    end, function(text) logs[#logs + 1] = text end)
-    lu.assertEquals(shipped, 3)
-    lu.assertEquals(logs, { "ECONNRESET: connection reset by peer", "ECONNREFUSED: connection refused; again in 0.1 s",
-      "ECONNREFUSED: connection refused; again in 0.2 s" })
-    lu.assertAlmostEquals(aw.now(), 1.3, 0.01)
-  end)
-end
-
-function T.test_log_shipper_tells_when_its_input_fails_and_what_it_had_shipped()
-  testing.run(function()
-    local input = testing.mock { { "read", "one\n" }, { "read_error", "EIO" } }
-    local output = testing.mock { { "write", "one\n" }, { "flush" }, { "shutdown" }, { "close" } }
-    local lines, message, part = shipper().ship(input, function() return output end, print)
-    lu.assertEquals({ lines or false, message, part }, { false, "EIO: i/o error", 1 })
-  end)
-end
-
-function T.test_log_shipper_never_pauses_longer_than_its_longest_pause()
-  testing.run(function()
-    local failures, logs = 11, {}
-    local output = testing.mock { { "write", "one\n" }, { "flush" }, { "shutdown" }, { "close" } }
-    local input = testing.mock { { "read", "one\n" }, { "eof" } }
-    local shipped = shipper().ship(input, function()
-      failures = failures - 1
-      if failures < 0 then return output end
-      return nil, "down"
-    end, function(text) logs[#logs + 1] = text end)
-    lu.assertEquals(shipped, 1)
-    lu.assertEquals({ logs[9], logs[10], logs[11] }, { "down; again in 25.6 s", "down; again in 30 s", "down; again in 30 s" })
-  end)
-end
-
-function T.test_log_shipper_ships_a_file_over_a_socket()
-  check.run(function()
-    local server = assert(aw.tcp.listen("127.0.0.1", 0))
-    local _, port = server:local_addr()
-    local received = aw.spawn(function()
-      local conn = assert(server:accept())
-      local text = conn:read_to_end()
-      conn:close()
-      return text
-    end)
-    local ship = assert(aw.process.spawn { "sh", "-c", ("seq 1 20000 | %s spec/examples/log_shipper.lua 127.0.0.1 %d")
-      :format(child.lua, port), stdout = "pipe" })
-    local lines = {}
-    for i = 1, 20000 do lines[i] = ("%d\n"):format(i) end
-    check.same_bytes(received:join(), table.concat(lines))
-    lu.assertEquals(ship.stdout:read_to_end(), "20000 lines\n")
-    lu.assertEquals(ship:wait(), 0)
-    server:close()
-    ship:close()
-  end)
+function T.test_wrong_arguments_are_status_2_and_a_line_that_tells_the_right_ones()
+  local programs = {
+    upper_writer = { "x" },
+    luv_echo = { "x", "0 0" },
+    port_forwarder = { "", "1 localhost", "x localhost 80", "1 localhost 65536", "1 h 80 0", "1 h 80 1 soon", "1 h 80 1 1 1" },
+    chat_server = { "x", "65536", "0 0", "0 1 kick", "0 1 drop more" },
+    log_shipper = { "", "localhost", "localhost http", "localhost 0", "localhost 80 file more" },
+    line_client = { "", "localhost 80", "localhost x get k", "localhost 80 get", "localhost 80 set k", "localhost 80 drop k" },
+    pour = { "one two" },
+  }
+  for name, wrong in pairs(programs) do
+    for _, arguments in ipairs(wrong) do
+      local result = child.sh(("%s spec/examples/%s.lua %s"):format(child.lua, name, arguments))
+      lu.assertEquals({ result.code, result.out }, { 2, "" }, name .. " " .. arguments)
+      lu.assertStrMatches(result.err, "usage: " .. name .. "%.lua [^\n]+\n")
+    end
+  end
 end
 
 return T

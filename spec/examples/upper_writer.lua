@@ -14,6 +14,10 @@ local function upper_writer(inner)
 end
 
 if ... ~= "upper_writer" then
+  if #arg > 0 then
+    io.stderr:write("usage: upper_writer.lua <TEXT\n")
+    os.exit(2)
+  end
   aw.run(function()
     local w = aw.buf_writer(upper_writer(aw.stdout()))
     assert(aw.copy(aw.stdin(), w))

@@ -33,6 +33,16 @@ function M.in_task(f)
   return function() M.run(f) end
 end
 
+--- Calls f with the port of a server on loopback that answers no connect: its backlog is full. In a task.
+function M.silent_server(f)
+  local listener, made = assert(aw.tcp.listen("127.0.0.1", 0, { backlog = 1 })), {}
+  local _, port = listener:local_addr()
+  for _ = 1, 8 do made[#made + 1] = aw.timeout(0.05, aw.tcp.connect, "127.0.0.1", port) or nil end
+  f(port)
+  listener:close()
+  for _, conn in ipairs(made) do conn:close() end
+end
+
 --- f must raise; its error as text must hold all the plain texts. Returns that text.
 function M.raises(f, ...)
   local ok, err = pcall(f)

@@ -10,17 +10,6 @@ local aw = require "asyncwrite"
 
 local M = {}
 
--- Does a command of the shell succeed? It does not stand in the way of signals, as os.execute would.
-local function succeeds(command, ...)
-  local child = aw.process.spawn { stderr = "null", kill_on_drop = true, "/bin/sh", "-c", command, "sh", ... }
-  if not child then return false end
-  local status = child:wait()
-  child:close()
-  return status == 0
-end
-
-local function test(...) return succeeds('[ "$@" ]', ...) end
-
 -- ---- Streams: sockets, and descriptors that can be polled ----
 local Stream = {}
 Stream.__index = Stream
@@ -85,11 +74,12 @@ function Command:prepare() return true end
 -- has a group of its own, so that what the command has started can be ended too.
 function Command:open()
   local side = self.writes and "stdin" or "stdout"
-  local detached = not succeeds "exec </dev/tty"
+  local terminal = aw.file.open("/dev/tty")
+  if terminal then terminal:close() end
   local child, message, code = aw.process.spawn { "/bin/sh", "-c", self.address.command, [side] = "pipe",
-    kill_on_drop = true, detached = detached }
+    kill_on_drop = true, detached = not terminal }
   if not child then return nil, message, code end
-  self.child, self.stream, self.detached = child, child[side], detached
+  self.child, self.stream, self.detached = child, child[side], not terminal
   return true
 end
 
@@ -114,8 +104,13 @@ File.__index = File
 
 -- Opening a named pipe would wait for its other side, which nothing could interrupt; a directory opens, but does not read.
 local function check_kind(self)
-  if test("-p", self.path) then return nil, "a named pipe: let the shell open it, and use -", "ESPIPE" end
-  if test("-d", self.path) then return nil, "EISDIR: it is a directory", "EISDIR" end
+  local found, message, code = aw.file.metadata(self.path)
+  if not found then
+    if code == "ENOENT" and self.writes then return true end
+    return nil, message, code
+  end
+  if found.type == "fifo" then return nil, "a named pipe: let the shell open it, and use -", "ESPIPE" end
+  if found.type == "directory" then return nil, "EISDIR: it is a directory", "EISDIR" end
   return true
 end
 
@@ -177,7 +172,9 @@ end
 
 --- Are both the same file? Then writing would eat what is still to be read.
 function M.same_file(source, dest)
-  return source.path ~= nil and dest.path ~= nil and test(source.path, "-ef", dest.path)
+  if not (source.path and dest.path) then return false end
+  local one, other = aw.file.metadata(source.path), aw.file.metadata(dest.path)
+  return one and other and one.type == "file" and one.dev == other.dev and one.ino == other.ino
 end
 
 return M
