@@ -66,7 +66,8 @@ AW_API void aw_budget_set_limit(aw_budget *budget, size_t limit);
 AW_API size_t aw_budget_used(const aw_budget *budget);
 AW_API size_t aw_budget_waiting(const aw_budget *budget);
 /* Charges what inner has accepted and still holds: in wrappers, unread in a pipe in memory, not yet written to a file.
- * That stays charged after the wrapper is freed, until it is read or written. Holds a reference of the budget. */
+ * That stays charged after the wrapper is freed, until it is read or written. Holds a reference of the budget. Where
+ * one is below another, a budget of both is charged by the outer one alone. */
 AW_API int aw_budgeted_new(aw_writer **out, aw_writer *inner, aw_budget *budget);
 
 /* ---- Wrappers that need the clock ------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ void aw_account_open(struct aw_account *a, aw_budget *budget) {
 size_t aw_account_room(const struct aw_account *a, aw_budget **least) {
   size_t least_room = SIZE_MAX;
   *least = a->budget;
-  for (aw_budget *b = a->budget; b; b = b->parent)
+  for (aw_budget *b = a->budget; b != a->stop; b = b->parent)
     if (room(b) < least_room) least_room = room(b), *least = b;
   return least_room;
 }
@@ -90,9 +90,26 @@ aw_waker *aw_account_unpark(struct aw_account *a) {
   return waker;
 }
 
+bool aw_budget_is_below(const aw_budget *b, const aw_budget *above) {
+  while (b && b != above) b = b->parent;
+  return b != NULL;
+}
+
+aw_budget *aw_account_shared(const struct aw_account *a, const struct aw_account *other) {
+  aw_budget *b = a->budget;
+  while (b && !aw_budget_is_below(other->budget, b)) b = b->parent;
+  return b;
+}
+
+void aw_account_stop_at(struct aw_account *a, aw_budget *stop) {
+  for (aw_budget *b = a->budget; b != a->stop; b = b->parent) b->used -= a->charge;
+  a->stop = stop;
+  for (aw_budget *b = a->budget; b != stop; b = b->parent) b->used += a->charge;
+}
+
 static void change(struct aw_account *a, size_t charge, struct aw_link *list) {
   link_init(list);
-  for (aw_budget *b = a->budget; b; b = b->parent) {
+  for (aw_budget *b = a->budget; b != a->stop; b = b->parent) {
     b->used = b->used - a->charge + charge;
     collect(b, list);
   }
@@ -103,6 +120,13 @@ void aw_account_set(struct aw_account *a, size_t charge) {
   struct aw_link list;
   if (charge == a->charge) return;
   change(a, charge, &list);
+  wake_all(&list);
+}
+
+void aw_account_set_and_tell(struct aw_account *a, size_t charge) {
+  struct aw_link list;
+  change(a, charge, &list);
+  if (a->slot) link_remove(&a->link), link_before(&a->link, &list);
   wake_all(&list);
 }
 

@@ -76,15 +76,17 @@ ssize_t aw_mem_pipe_write(struct aw_mem_pipe *p, aw_waker *waker, const uv_buf_t
   return (ssize_t)n;
 }
 
-/* There is room again, or nobody will read: who watches is told, then the writer. */
+/* There is room again: who watches is told, then the writer, unless it was freed by that. */
 static void give_back(struct aw_mem_pipe *p) {
-  aw_waker *writer = take(&p->write_slot);
   p->hold.bytes = p->len;
-  if (p->hold.watches) {
-    p->refs++;
-    aw_hold_tell(&p->hold);
-    aw_mem_pipe_unref(p);
+  if (p->hold.watches == NULL) {
+    aw_slot_wake(&p->write_slot);
+    return;
   }
+  p->refs++;
+  aw_hold_tell(&p->hold);
+  aw_waker *writer = take(&p->write_slot);
+  aw_mem_pipe_unref(p);
   aw_slot_wake(&writer);
 }
 
@@ -125,9 +127,9 @@ void aw_mem_pipe_drop_reader(struct aw_mem_pipe *p) {
   free(p->ring); /* nobody will ever read it */
   p->ring = NULL;
   p->size = p->head = p->len = 0;
-  aw_waker *writer = take(&p->write_slot);
   p->hold.bytes = 0;
   aw_hold_tell(&p->hold);
+  aw_waker *writer = take(&p->write_slot);
   aw_mem_pipe_unref(p);
   aw_slot_wake(&writer);
 }

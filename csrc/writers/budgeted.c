@@ -14,6 +14,9 @@ struct charges {
   struct aw_account account;
   const aw_writer *owner; /* the wrapper; NULL: it is gone */
   bool polling;           /* what changes meanwhile is charged at the end */
+  unsigned copies;        /* of each byte that may be held, by the branches of a tee */
+  /* Others in the same chain: what goes through both is charged once to a budget that both have, by the outer one. */
+  struct charges *outer, *inner, *next; /* the next outer one; the first of the inner ones, and their next */
 };
 
 struct budgeted {
@@ -35,6 +38,60 @@ static size_t measure(struct charges *self) {
   return sum;
 }
 
+/* ---- Others in the same chain ---- */
+
+/* The budgets of the inner ones end where one begins that an outer one has too. */
+static void share(struct charges *self) {
+  aw_budget *stop = NULL;
+  for (struct charges *outer = self->outer; outer; outer = outer->outer) {
+    aw_budget *shared = aw_account_shared(&self->account, &outer->account);
+    if (stop == NULL || aw_budget_is_below(shared, stop)) stop = shared;
+  }
+  aw_account_stop_at(&self->account, stop);
+  for (struct charges *inner = self->inner; inner; inner = inner->next) share(inner);
+}
+
+/* Finds the next inner ones, in all branches of a tee. */
+static void find_inner(struct charges *self, const aw_writer *w) {
+  for (; w; w = w->inner) {
+    if (w->type == self->owner->type) {
+      struct charges *inner = of(w);
+      inner->outer = self, inner->next = self->inner;
+      self->inner = inner;
+      return;
+    }
+    for (unsigned i = aw_tee_count(w); i-- > 0;) {
+      const aw_writer *branch = aw_tee_look(w, i).w;
+      if (branch && branch != w->inner) find_inner(self, branch);
+    }
+  }
+}
+
+static unsigned count_copies(const aw_writer *w) {
+  unsigned n = 1;
+  for (; w; w = w->inner) {
+    for (unsigned i = aw_tee_count(w); i-- > 0;) {
+      const aw_writer *branch = aw_tee_look(w, i).w;
+      if (branch && branch != w->inner) n += count_copies(branch);
+    }
+  }
+  return n;
+}
+
+static void leave_chain(struct charges *self, bool taken_off) {
+  struct charges **at = self->outer ? &self->outer->inner : NULL;
+  while (at && *at != self) at = &(*at)->next;
+  if (at) *at = self->next;
+  for (struct charges *inner; (inner = self->inner);) {
+    self->inner = inner->next;
+    inner->outer = inner->next = NULL;
+    if (taken_off) share(inner);
+  }
+  self->outer = self->next = NULL;
+}
+
+/* ---- Its end, and what a leaf tells ---- */
+
 static void end(struct charges *self) {
   struct aw_account account = self->account;
   aw_hold_unwatch(&self->watch);
@@ -51,9 +108,8 @@ static void on_told(struct aw_hold_watch *watch) {
     end(self);
     return;
   }
-  aw_waker *waker = watch->hold && watch->hold->closed ? aw_account_unpark(&self->account) : NULL;
-  aw_account_set(&self->account, charge);
-  aw_slot_wake(&waker);
+  if (watch->hold && watch->hold->closed) aw_account_set_and_tell(&self->account, charge);
+  else aw_account_set(&self->account, charge);
 }
 
 static void no_longer_waits(struct charges *self) {
@@ -67,10 +123,11 @@ static ssize_t done(struct charges *self, ssize_t rc) {
   return rc;
 }
 
-/* There is no room: what the chain itself holds is to go (P7), and whether it is closed is to be known. */
+/* There is no room: what the chain itself holds is to go (P7), and then whether it is closed is to be known. */
 static int make_room(struct charges *self, aw_writer *inner, aw_waker *waker) {
   const uv_buf_t none = {.base = (char *)"", .len = 0};
-  int rc = self->account.charge > 0 ? aw_poll_flush(inner, waker) : (int)aw_poll_write(inner, waker, &none, 1);
+  int rc = self->account.charge > 0 ? aw_poll_flush(inner, waker) : 0;
+  if (rc == 0 || rc == AW_PENDING) rc = (int)aw_poll_write(inner, waker, &none, 1);
   aw_account_set(&self->account, measure(self));
   return rc == AW_PENDING ? 0 : rc;
 }
@@ -92,9 +149,10 @@ static ssize_t poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, u
     aw_account_park(&self->account, least, waker);
     return done(self, AW_PENDING);
   }
+  if (self->copies > 1) room = room > self->copies ? room / self->copies : 1;
   nbufs = aw_bufs_cut(&bufs, nbufs, room, &piece);
   /* All of it is charged before: what inner calls may write to others of the group. */
-  aw_account_set(&self->account, self->account.charge + aw_bufs_total(bufs, nbufs));
+  aw_account_set(&self->account, self->account.charge + aw_bufs_total(bufs, nbufs) * self->copies);
   ssize_t n = aw_poll_write(w->inner, waker, bufs, nbufs);
   if (n > 0) self->account.ticket = 0;
   return done(self, n);
@@ -126,6 +184,7 @@ static void describe(const aw_writer *w, char *text, size_t size) {
 static void destroy(aw_writer *w) {
   struct charges *self = of(w);
   bool taken_off = w->inner == NULL;
+  leave_chain(self, taken_off);
   self->owner = NULL;
   no_longer_waits(self);
   free(w);
@@ -155,6 +214,9 @@ int aw_budgeted_new(aw_writer **out, aw_writer *inner, aw_budget *budget) {
   charges->watch.told = on_told;
   aw_account_open(&charges->account, budget);
   aw_account_set(&charges->account, measure(charges));
+  charges->copies = count_copies(inner);
+  find_inner(charges, inner);
+  share(charges);
   *out = &self->w;
   return 0;
 fail:

@@ -222,7 +222,8 @@ function aw.global_budget() end
 --- in a duplex or simplex, bytes not yet written to a file. A write takes what there is room for in all of them; without
 --- room it flushes w, if w holds something, and is NotReady until there is room. What is left unread when the writer is
 --- closed stays charged until it is read. A memory or cursor is where bytes go and holds nothing; of a tee only the first
---- branch is charged beyond its wrappers, so put a budgeted around each branch.
+--- branch is charged beyond its wrappers, so put a budgeted around each branch. Around what is budgeted already, the outer
+--- one alone charges a budget that both have, or that is above both.
 ---@param w asyncwrite.Writer moved into the result
 ---@param budget? asyncwrite.Budget default: the global budget
 ---@return asyncwrite.Wrapper writer
