@@ -25,8 +25,10 @@ M.wrappers = {
   { "throttle", function(t) t.w = aw.throttle(t.w, 1e12) end },
   { "deadline", function(t) t.w = aw.deadline(t.w, 1e6) end },
   { "progress", function(t) t.w = aw.progress(t.w, function() end, { interval = 0 }) end },
-  { "budgeted", function(t)
-    t.w = aw.budgeted(t.w, aw.budget(t.schedule:random(4) == 1 and t.schedule:random(50) or 2 ^ 40))
+  { "budgeted", function(t) t.w = aw.budgeted(t.w, t:budget(2 ^ 40)) end },
+  { "budgeted(tight)", function(t)
+    t:share()
+    t.w = aw.budgeted(t.w, t:budget(t.schedule:random(50)))
   end },
   { "join", function(t) t.w = aw.join(aw.cursor("input"), t.w) end },
   { "buf_reader", function(t) t.w = aw.buf_reader(with_reader(t.w), 16) end },
@@ -39,6 +41,50 @@ M.wrappers = {
   end },
   { "chaos", function(t) t.w = testing.chaos(t.w, t.schedule) end },
 }
+
+-- ---- A budget that is shared with others ----
+
+local Run = {}
+Run.__index = Run
+
+-- One of its own, below that of the whole stack and its neighbour.
+function Run:budget(n)
+  local budget = aw.budget(n, self.group)
+  self.budgets[#self.budgets + 1] = budget
+  return budget
+end
+
+-- Another pipe in the group: it takes its room, and gives it back as its reader goes on.
+function Run:share()
+  if self.neighbour then return end
+  local schedule, near, far = self.schedule, aw.duplex(self.schedule:random(64))
+  local w, total = aw.budgeted(near, self.group), schedule:random(200)
+  self.group:set_limit(schedule:random(60))
+  local reader = aw.spawn("neighbour's reader", function()
+    local parts = {}
+    while true do
+      for _ = 1, schedule:random(3) - 1 do aw.yield() end
+      local s = far:read(schedule:random(30))
+      if not s then return table.concat(parts) end
+      parts[#parts + 1] = s
+    end
+  end)
+  self.neighbour = aw.spawn("neighbour", function()
+    assert(w:write_all(D.text(total)))
+    assert(w:shutdown())
+    check.equal(reader:join(), D.text(total), "what arrived at the neighbour")
+    w:close()
+    far:close()
+  end)
+end
+
+function Run:check_budgets()
+  if self.neighbour then self.neighbour:join() end
+  for _, budget in ipairs(self.budgets) do
+    check.equal(budget:used(), 0, "bytes charged when all is closed")
+    check.equal(budget:waiting(), 0, "writers that wait for room when all is closed")
+  end
+end
 
 -- ---- What is below: memory, or a pipe with a reader that is slow ----
 
@@ -99,9 +145,6 @@ local operations = {
   end,
 }
 
-local Run = {}
-Run.__index = Run
-
 function Run:may_be_cut(f, ...) return testing.interrupt(self.schedule, f, ...) end
 
 local EXPECTED = { EIO = true, ECANCELED = true, ECONNRESET = true, EWRITEZERO = true }
@@ -152,13 +195,16 @@ local function verify(t)
     check.ok(#accepted == 0 or t.inspected % #accepted == 0, "an inspect has not seen all")
   end
   if not t.w:is_closed() then t.w:close() end
+  t:check_budgets()
 end
 
 --- A test for explore: operations over these wrappers, the first one outermost.
 function M.test(...)
   local list = { ... }
   return function(schedule)
-    local t = setmetatable({ schedule = schedule, parts = {}, total = 0, inspected = 0, halves = {}, branches = {} }, Run)
+    local group = aw.budget(2 ^ 40)
+    local t = setmetatable({ schedule = schedule, parts = {}, total = 0, inspected = 0, halves = {}, branches = {},
+      group = group, budgets = { group } }, Run)
     local base = schedule:random(2) == 1 and over_memory or over_pipe
     base(t)
     t.w = testing.chaos(t.w, schedule)

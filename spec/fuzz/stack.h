@@ -8,7 +8,7 @@
 
 enum { LAYERS = 4, LEAVES = 3, BUFS = 4, BUF_MAX = 32, OFFERED = ROOM, CAPACITY = 48, ROUNDS = 1 << 16 };
 
-enum kind { BUF_WRITER, LINE_WRITER, LIMIT, INSPECT, CHECKSUM, THROTTLE, DEADLINE, PROGRESS, CHAOS, KINDS };
+enum kind { BUF_WRITER, LINE_WRITER, LIMIT, INSPECT, CHECKSUM, THROTTLE, DEADLINE, PROGRESS, CHAOS, BUDGETED, KINDS };
 
 struct layer {
   enum kind kind;
@@ -16,7 +16,8 @@ struct layer {
   uint64_t number; /* LIMIT: bytes; DEADLINE: when; THROTTLE: when it was made */
   double rate, burst;
   unsigned released, ended;
-  uint64_t told; /* PROGRESS: bytes, at the last report */
+  uint64_t told;     /* PROGRESS: bytes, at the last report */
+  aw_budget *budget; /* BUDGETED: its own, in the group; kept when the layer is gone */
   struct log seen;
 };
 
@@ -45,11 +46,15 @@ static struct {
   bool shutting, shut;
   bool alive; /* the chain */
   bool polling, closing;
+  bool giving_back; /* room is given back just now, to one budget after the other: who is woken may look */
   struct probe *probe, *read_probe;
   bool waits; /* the last poll of the chain was pending, and with this many wakes of its probe: */
   unsigned wakes;
-  unsigned failures; /* of memory, before this operation */
-  bool starved;      /* memory ran out once: a tee may tell of it later */
+  unsigned failures;   /* of memory, before this operation */
+  bool starved;        /* memory ran out once: a tee may tell of it later */
+  aw_budget *group;    /* above the budgets of all layers, and of the neighbour; NULL: there is no such layer */
+  aw_stream neighbour; /* a pipe that takes room from the stack, and gives it back when it is read */
+  size_t neighbour_holds;
 } run;
 
 /* ---- The stack ---- */
@@ -83,6 +88,24 @@ static int wrap_deadline(struct layer *l, aw_writer *inner, unsigned size) {
   return rc;
 }
 
+static int wrap_budgeted(struct layer *l, aw_writer *inner, unsigned size) {
+  aw_budget *budget;
+  int rc = aw_budget_new(&budget, size % 4 ? 1 + size / 4 : AW_UNLIMITED, run.group);
+  if (rc < 0) return rc;
+  rc = aw_budgeted_new(&l->w, inner, budget);
+  if (rc < 0) aw_budget_unref(budget);
+  else l->budget = budget;
+  return rc;
+}
+
+static void open_group(void) {
+  unsigned size = next();
+  if (run.group) return;
+  CHECK(aw_budget_new(&run.group, size % 4 ? 1 + size / 4 : AW_UNLIMITED, NULL) == 0);
+  CHECK(aw_simplex_new(&run.neighbour, 1 + size) == 0);
+  CHECK(aw_budgeted_new(&run.neighbour.w, run.neighbour.w, run.group) == 0);
+}
+
 static int wrap(struct layer *l, aw_writer *inner, unsigned size) {
   aw_progress_listener listener = {.fn = on_progress, .release = on_release, .data = l};
   switch (l->kind) {
@@ -96,6 +119,7 @@ static int wrap(struct layer *l, aw_writer *inner, unsigned size) {
     return aw_throttle_new(&l->w, inner, the_reactor(), l->rate, l->burst);
   case DEADLINE: return wrap_deadline(l, inner, size);
   case PROGRESS: return aw_progress_new(&l->w, inner, the_reactor(), listener, size, size % 3 * MS);
+  case BUDGETED: return wrap_budgeted(l, inner, size);
   default: return wrap_chaos(&l->w, inner, size);
   }
 }
@@ -104,7 +128,8 @@ static int wrap(struct layer *l, aw_writer *inner, unsigned size) {
 static void add_layer(void) {
   unsigned byte = next(), size = next();
   struct layer *l = &run.layers[run.depth];
-  l->kind = byte % KINDS, l->w = NULL, l->released = l->ended = 0, l->told = 0;
+  l->kind = byte % KINDS, l->w = NULL, l->released = l->ended = 0, l->told = 0, l->budget = NULL;
+  if (l->kind == BUDGETED) open_group();
   log_clear(&l->seen);
   memory.fuse = byte / KINDS % 4;
   int rc = wrap(l, run.top, size);
@@ -235,6 +260,38 @@ static void check_leaf(unsigned i) {
   check_prefix(&f->got, &run.accepted);
 }
 
+/* What waits in front of a leaf, and unread in it, below w. */
+static size_t held_from(const aw_writer *w) {
+  size_t sum = 0;
+  for (; w; w = w->inner) {
+    sum += w->buffered;
+    for (unsigned i = 0; i < run.leaf_count; i++) {
+      const struct leaf *f = &run.leaves[i];
+      if (f->w == w && f->reader) sum += given(i) - f->got.len;
+    }
+  }
+  return sum;
+}
+
+/* Nobody waits for room where there is some. */
+static void check_budget(const aw_budget *b, size_t used) {
+  if (run.giving_back) return;
+  CHECK(aw_budget_used(b) == used);
+  CHECK(used >= aw_budget_limit(b) || aw_budget_waiting(b) == 0);
+}
+
+/* What the layers share is charged to the group once. */
+static void check_group(void) {
+  size_t used = run.neighbour_holds;
+  for (unsigned i = run.depth; i-- > 0;) {
+    const struct layer *l = &run.layers[i];
+    if (l->kind != BUDGETED) continue;
+    used += held_from(l->w->inner);
+    break;
+  }
+  if (run.group) check_budget(run.group, used);
+}
+
 static void check_layer(unsigned i) {
   struct layer *l = &run.layers[i];
   size_t n = passed(i);
@@ -254,6 +311,12 @@ static void check_layer(unsigned i) {
     break;
   }
   case PROGRESS: CHECK(l->told <= n && l->ended <= (run.shutting ? 1 : 0)); break;
+  case BUDGETED:
+    check_budget(l->budget, held_from(l->w->inner));
+    if (run.leaf_count <= 2 && run.tee_flags == 0)
+      CHECK(aw_budget_used(l->budget) < aw_budget_limit(l->budget) + run.leaf_count ||
+            aw_budget_limit(l->budget) == AW_UNLIMITED);
+    break;
   default: break;
   }
 }
@@ -277,6 +340,7 @@ static void check_state(void) {
   buffered = aw_buffered(run.top);
   CHECK(aw_is_shutdown(run.top) == run.shutting);
   for (unsigned i = 0; i < run.depth; i++) check_layer(i);
+  check_group();
   for (unsigned i = 0; i < run.leaf_count; i++) {
     if (run.leaves[i].w == NULL) continue;
     check_leaf(i);

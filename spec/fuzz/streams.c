@@ -32,7 +32,9 @@ static void free_peer(struct leaf *f) {
   aw_reader *reader = f->reader;
   if (reader == NULL) return;
   f->reader = NULL, f->reader_gone = true, f->reader_alive = false;
+  run.giving_back = true;
   aw_reader_free(reader);
+  run.giving_back = false;
 }
 
 /* Parked in the chain: when it fires, the chain goes, unless a poll of it is on the stack. */
@@ -147,7 +149,9 @@ static void read_peer(struct leaf *f, unsigned i, size_t len) {
   bool open = run.top && f->w, counted = open || f->final != SIZE_MAX;
   size_t put = open ? given(i) : f->final;
   bool ended = !open || aw_is_shutdown(f->w);
+  run.giving_back = true;
   ssize_t n = aw_poll_read(f->reader, waker_of(p), buf, len);
+  run.giving_back = false;
   if (n > 0) append(&f->got, buf, (size_t)n);
   if (len == 0) CHECK(n == 0);
   else if (n == AW_PENDING) {
@@ -231,6 +235,31 @@ static void wake_scripts(void) {
     if (run.leaves[i].kind == SCRIPT && run.leaves[i].w) aw_slot_wake(&((struct script *)run.leaves[i].w)->slot);
 }
 
+static void read_neighbour(size_t len) {
+  char buf[256];
+  run.giving_back = true;
+  ssize_t n = aw_poll_read(run.neighbour.r, NULL, buf, len);
+  run.giving_back = false;
+  size_t all = run.neighbour_holds < len ? run.neighbour_holds : len;
+  CHECK(n == (all || len == 0 ? (ssize_t)all : AW_PENDING));
+  run.neighbour_holds -= all;
+}
+
+/* Takes room from the stack, or gives some back, which wakes who waits there. */
+static void operate_on_neighbour(unsigned arg) {
+  char buf[256] = {0};
+  unsigned len = next();
+  if (run.group == NULL) return;
+  run.giving_back = true;
+  if (arg == 15) aw_budget_set_limit(run.group, len % 4 ? 1 + len / 4 : AW_UNLIMITED);
+  run.giving_back = false;
+  if (arg < 12) {
+    ssize_t n = aw_poll_write(run.neighbour.w, NULL, &(uv_buf_t){.base = buf, .len = len}, 1);
+    CHECK(n >= 0 || n == AW_PENDING || (n == UV_ENOMEM && memory.failures > run.failures));
+    if (n > 0) run.neighbour_holds += (size_t)n;
+  } else if (arg < 15) read_neighbour(len);
+}
+
 static void drain_peers(void) {
   for (unsigned i = 0; i < run.leaf_count; i++) read_peer(&run.leaves[i], i, 200);
 }
@@ -258,7 +287,8 @@ static void operate(void) {
   else if (op == 10 || op == 11) read_peer(&run.leaves[arg % run.leaf_count], arg % run.leaf_count, next() % 256);
   else if (op == 12 && arg < run.leaf_count) free_peer(&run.leaves[arg]);
   else if (op == 13) jump();
-  else if (op == 14) wake_scripts();
+  else if (op == 14 && arg < 8) wake_scripts();
+  else if (op == 14) operate_on_neighbour(arg);
   memory.fuse = 0;
   if (memory.failures > run.failures) run.starved = true;
   check_state();
@@ -276,6 +306,7 @@ static void finish(void) {
   bool flushed = false;
   run.polling = true;
   run.failures = memory.failures;
+  if (run.group) read_neighbour(256);
   for (unsigned round = 0; run.top && !run.shut; round++) {
     CHECK(round < ROUNDS);
     probe_drop(&run.probe);
@@ -292,6 +323,24 @@ static void finish(void) {
   run.polling = false;
 }
 
+/* With everybody else gone nothing is charged any more, and nobody waits. */
+static void free_budgets(void) {
+  for (unsigned i = 0; i < LAYERS; i++) {
+    struct layer *l = &run.layers[i];
+    if (l->budget == NULL) continue;
+    check_budget(l->budget, 0);
+    CHECK(aw_budget_waiting(l->budget) == 0);
+    aw_budget_unref(l->budget);
+    l->budget = NULL;
+  }
+  if (run.group == NULL) return;
+  check_budget(run.group, run.neighbour_holds);
+  aw_stream_free(&run.neighbour);
+  check_budget(run.group, 0);
+  aw_budget_unref(run.group);
+  run.group = NULL;
+}
+
 /* With the writers gone the readers get the rest and then the end. */
 static void free_all(void) {
   if (run.top) free_chain();
@@ -305,6 +354,7 @@ static void free_all(void) {
     aw_reader_free(f->back_r);
     aw_writer_free(f->back_w);
   }
+  free_budgets();
   probe_drop(&run.probe);
   probe_drop(&run.read_probe);
 }
@@ -315,8 +365,8 @@ static void start(const uint8_t *data, size_t size) {
   run.depth = run.leaf_count = run.tee_flags = 0;
   run.tee = run.top = NULL;
   log_clear(&run.accepted);
-  run.offered = 0;
-  run.shutting = run.shut = run.polling = run.closing = run.starved = false;
+  run.offered = run.neighbour_holds = 0;
+  run.shutting = run.shut = run.polling = run.closing = run.starved = run.giving_back = false;
   run.alive = true, run.waits = false;
 }
 
