@@ -325,13 +325,14 @@ static int l_crowded(lua_State *L) {
   return 0;
 }
 
-/* core.coop(): false when the budget is spent; the task is woken again and must park (W12). */
+/* core.coop(): false when the budget is spent; the task is woken again and must park (W12). nil outside a task. */
 static int l_coop(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
+  struct awl_wakeable *who = awl_current_task(L, st);
+  if (who == NULL) return 0;
   bool go = awl_spend(st);
-  struct awl_wakeable *who = go ? NULL : awl_current_task(L, st);
-  if (who) enqueue(who);
-  lua_pushboolean(L, go || who == NULL);
+  if (!go) enqueue(who);
+  lua_pushboolean(L, go);
   return 1;
 }
 

@@ -1633,7 +1633,7 @@ function Signal:close() end
 ---@field is_box fun(value: any): boolean is_stream
 ---@field task fun(co: thread, task: table): asyncwrite.core.Handle makes a task of a coroutine
 ---@field next_ready fun(): table? the next task to resume, with a fresh budget
----@field coop fun(): boolean false: the budget is spent, the task is woken again and must park (W12)
+---@field coop fun(): boolean? false: the budget is spent, the task is woken again and must park (W12); nil outside a task
 ---@field to_park fun(anyone?: boolean): table|true?, string? the task of the calling coroutine, or nil and why it cannot wait
 ---@field crowded fun(on: boolean) while on, the running task is not alone even if none is ready
 ---@field turn fun(wait: boolean) lets the loop run its callbacks; with wait it waits for the first

@@ -6,7 +6,7 @@ core.library()
 local executor = require "asyncwrite.executor"
 local task = require "asyncwrite.task"
 
-local park = task.park
+local park, bad_self = task.park, task.bad_self
 
 local M = { process = {} }
 
@@ -111,6 +111,7 @@ end
 
 --- Waits for its end: its exit status, and the name of the signal that ended it (then the status is 128 + its number).
 function Child:wait()
+  if getmetatable(self) ~= Child then bad_self(self, "wait", "child") end
   local status, signal, code = wait("wait", self, self.handle.poll)
   if code then return nil, signal, code end
   if signal then return status, signal end
@@ -118,19 +119,32 @@ function Child:wait()
 end
 
 --- As wait, but false while it runs.
-function Child:try_wait() return self.handle:poll(true) end
+function Child:try_wait()
+  if getmetatable(self) ~= Child then bad_self(self, "try_wait", "child") end
+  return self.handle:poll(true)
+end
 
 --- Sends it a signal, by name or number; "SIGTERM". ESRCH once its end was seen.
-function Child:kill(signal) return self.handle:kill(signal == nil and "SIGTERM" or signal) end
+function Child:kill(signal)
+  if getmetatable(self) ~= Child then bad_self(self, "kill", "child") end
+  return self.handle:kill(signal == nil and "SIGTERM" or signal)
+end
 
 --- Sends it and all it started that stayed in its process group a signal; it must be detached. ESRCH once its end was seen.
-function Child:kill_group(signal) return self.handle:kill_group(signal == nil and "SIGTERM" or signal) end
+function Child:kill_group(signal)
+  if getmetatable(self) ~= Child then bad_self(self, "kill_group", "child") end
+  return self.handle:kill_group(signal == nil and "SIGTERM" or signal)
+end
 
 --- Its process id.
-function Child:pid() return self.handle:pid() end
+function Child:pid()
+  if getmetatable(self) ~= Child then bad_self(self, "pid", "child") end
+  return self.handle:pid()
+end
 
 --- Drops it: closes its three streams; with kill_on_drop it is killed, else it runs on.
 function Child:close()
+  if getmetatable(self) ~= Child then bad_self(self, "close", "child") end
   for _, stream in pairs { self.stdin or false, self.stdout or false, self.stderr or false } do
     if stream and not stream:is_closed() then stream:close() end
   end
@@ -155,6 +169,7 @@ end
 
 --- Waits until the signal has come since the last recv; several may count as one.
 function Signal:recv()
+  if getmetatable(self) ~= Signal then bad_self(self, "recv", "signal") end
   local ok, message, code = wait("recv", self, self.handle.poll)
   if ok then return true end
   return nil, message, code
@@ -162,6 +177,7 @@ end
 
 --- Stops listening: the process does with the signal what it did before. Who waits gets ECANCELED.
 function Signal:close()
+  if getmetatable(self) ~= Signal then bad_self(self, "close", "signal") end
   self.handle:free()
   local waiter = self.waiter
   self.waiter = nil

@@ -7,6 +7,9 @@ local task = require "asyncwrite.task"
 
 local M = {}
 
+local getmetatable = getmetatable
+local coop, bad_self = core.coop, task.bad_self
+
 -- ---- A queue of waiting tasks, first come first served. A waiter that is dropped after its turn came passes it on.
 local function new_queue() return { first = 1, last = 0, gone = 0 } end
 
@@ -70,8 +73,10 @@ end
 
 -- An operation that never has to wait still lets the others run now and then (W12).
 local function cooperate(op)
-  task.need_task(op)
-  while not core.coop() do task.park(op) end
+  while not coop() do
+    task.need_task(op)
+    task.park(op)
+  end
 end
 
 -- ---- Mutex ----
@@ -87,6 +92,7 @@ end
 
 --- Waits for the lock. Returns a guard: guard:unlock(), or a to-be-closed variable in Lua 5.4.
 function Mutex:lock()
+  if getmetatable(self) ~= Mutex then bad_self(self, "lock", "mutex") end
   cooperate("lock")
   if self.locked then
     wait(self.queue, "lock", self, release) -- the lock is handed over, it stays locked
@@ -98,12 +104,16 @@ end
 
 --- A guard if the lock is free now, else nil.
 function Mutex:try_lock()
+  if getmetatable(self) ~= Mutex then bad_self(self, "try_lock", "mutex") end
   if self.locked then return nil end
   self.locked = true
   return setmetatable({ mutex = self }, Guard)
 end
 
-function Mutex:is_locked() return self.locked end
+function Mutex:is_locked()
+  if getmetatable(self) ~= Mutex then bad_self(self, "is_locked", "mutex") end
+  return self.locked
+end
 
 local function unlock_after(guard, ok, ...)
   guard:unlock()
@@ -113,6 +123,7 @@ end
 
 --- f(...) with the lock held; released however f ends.
 function Mutex:with(f, ...)
+  if getmetatable(self) ~= Mutex then bad_self(self, "with", "mutex") end
   if type(f) ~= "function" then core.arg_error("with", 1, "f", "function expected, got " .. type(f)) end
   local guard = self:lock()
   local me = task.current()
@@ -131,6 +142,7 @@ end
 function Mutex:__tostring() return "mutex" end
 
 function Guard:unlock()
+  if getmetatable(self) ~= Guard then bad_self(self, "unlock", "guard") end
   local mutex = self.mutex
   self.mutex = nil
   if mutex then release(mutex) end
@@ -146,14 +158,19 @@ function M.notify() return setmetatable({ queue = new_queue(), permit = false },
 
 --- Wakes one waiter; with none the next notified() returns at once.
 function Notify:notify_one()
+  if getmetatable(self) ~= Notify then bad_self(self, "notify_one", "notify") end
   if not wake_one(self.queue) then self.permit = true end
 end
 
 --- Wakes all that wait now; leaves no permit.
-function Notify:notify_waiters() wake_all(self.queue) end
+function Notify:notify_waiters()
+  if getmetatable(self) ~= Notify then bad_self(self, "notify_waiters", "notify") end
+  wake_all(self.queue)
+end
 
 --- Waits until notified.
 function Notify:notified()
+  if getmetatable(self) ~= Notify then bad_self(self, "notified", "notify") end
   cooperate("notified")
   if self.permit then
     self.permit = false
@@ -204,6 +221,7 @@ local function closed() return nil, "EPIPE: the channel is closed", "EPIPE" end
 
 --- Waits for room, then queues value. true, or nil, message, "EPIPE" once the channel is closed.
 function Channel:send(value)
+  if getmetatable(self) ~= Channel then bad_self(self, "send", "channel") end
   check_value("send", value)
   cooperate("send")
   while not self.is_closed and size(self) >= self.capacity do wait(self.senders, "send", self, pass_room) end
@@ -214,6 +232,7 @@ end
 
 --- send without waiting: nil, message, "EAGAIN" when the channel is full.
 function Channel:try_send(value)
+  if getmetatable(self) ~= Channel then bad_self(self, "try_send", "channel") end
   check_value("try_send", value)
   if self.is_closed then return closed() end
   if size(self) >= self.capacity then return nil, "EAGAIN: the channel is full", "EAGAIN" end
@@ -223,6 +242,7 @@ end
 
 --- Waits for a value; nil once the channel is closed and drained.
 function Channel:recv()
+  if getmetatable(self) ~= Channel then bad_self(self, "recv", "channel") end
   cooperate("recv")
   while size(self) == 0 do
     if self.is_closed then return nil end
@@ -233,6 +253,7 @@ end
 
 --- recv without waiting: nil, message, "EAGAIN" when the channel is empty; nil alone when it is closed as well.
 function Channel:try_recv()
+  if getmetatable(self) ~= Channel then bad_self(self, "try_recv", "channel") end
   if size(self) > 0 then return pop(self) end
   if self.is_closed then return nil end
   return nil, "EAGAIN: the channel is empty", "EAGAIN"
@@ -240,11 +261,13 @@ end
 
 --- for value in channel:values() do ... end, until it is closed and drained.
 function Channel:values()
+  if getmetatable(self) ~= Channel then bad_self(self, "values", "channel") end
   return function() return self:recv() end
 end
 
 --- No more sends; what is queued can still be received. Wakes everybody who waits.
 function Channel:close()
+  if getmetatable(self) ~= Channel then bad_self(self, "close", "channel") end
   self.is_closed = true
   wake_all(self.senders)
   wake_all(self.receivers)

@@ -14,6 +14,11 @@ local M = {
   current = current, need_task = need_task, park = park,
 }
 
+--- A method of a class in Lua was called on something else.
+function M.bad_self(self, op, name) core.arg_error(op, 0, "self", ("%s expected, got %s"):format(name, type(self))) end
+
+local bad_self = M.bad_self
+
 local background = { left = 0 } -- the group of tasks that were spawned outside any task
 
 --- Starts f(...) as a task; it runs when the caller waits. spawn("name", f, ...) names it.
@@ -45,6 +50,7 @@ end
 
 --- Waits for the task's end: its results; its error, raised with its traceback; nil, message, "ECANCELED".
 function Task:join()
+  if getmetatable(self) ~= Task then bad_self(self, "join", "task") end
   self.joined = true
   if not self.done then
     local task = need_task("join")
@@ -65,13 +71,18 @@ end
 
 --- Drops the task now, or at its next wait when it is running.
 function Task:cancel()
+  if getmetatable(self) ~= Task then bad_self(self, "cancel", "task") end
   self.joined = true
   drop(self)
 end
 
-function Task:is_done() return self.done == true end
+function Task:is_done()
+  if getmetatable(self) ~= Task then bad_self(self, "is_done", "task") end
+  return self.done == true
+end
 
 function Task:name()
+  if getmetatable(self) ~= Task then bad_self(self, "name", "task") end
   if self.label then return self.label end
   local info = self.f and debug.getinfo(self.f, "S")
   return info and ("%s:%d"):format(info.short_src, info.linedefined) or "?"
