@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Budgets: so many bytes that many writers may hold together, in groups within groups. */
 #include "core/budget.h"
+#include "core/dispatch.h"
 
 #include <stdlib.h>
 
@@ -16,7 +17,8 @@ struct aw_budget {
 
 static void link_init(struct aw_link *link) { link->prev = link->next = link; }
 
-static void link_before(struct aw_link *link, struct aw_link *at) {
+/* Not inlined: gcc would warn of lists that live on the stack, though all have left them by the end of a call. */
+AW_RARE static void link_before(struct aw_link *link, struct aw_link *at) {
   link->prev = at->prev, link->next = at;
   at->prev->next = link;
   at->prev = link;
