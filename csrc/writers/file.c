@@ -221,7 +221,7 @@ static ssize_t accept_bytes(struct file *self, const uv_buf_t *bufs, unsigned nb
   }
   out->len = total;
   self->undo = left(&self->in);
-  self->moved = false, self->home = -1;
+  self->moved = false; /* home is set where a write fails */
   int rc = start(self, WRITE);
   if (rc < 0) {
     out->len = 0;

@@ -84,7 +84,8 @@ function aw.park(op, on, accepted) end
 
 --- Makes a waker of a function. It is called, with no arguments, when a poll made under it is worth repeating: soon
 --- after the wake and never below a poll, possibly spuriously or once for several wakes (W5, W6, W14). An error in f is
---- warned of.
+--- warned of. The waker keeps f: an f that itself reaches the waker keeps both for ever, so let it reach it through a table
+--- that is emptied, or with weak values.
 ---@param f fun()
 ---@return asyncwrite.Waker waker
 function aw.waker(f) end
