@@ -181,9 +181,11 @@ local function stop(session, options, what)
   if session.bar then io.stderr:write("\n") end
   session.bar = nil
   if not session.started then return say(what) end
-  for _, each in ipairs(session.flows) do
-    if not each.w:is_closed() then aw.timeout(GRACE, function() return each.w:flush() end) end
+  local flushes = {}
+  for i, each in ipairs(session.flows) do
+    flushes[i] = function() return not each.w:is_closed() and each.w:flush() end
   end
+  aw.timeout(GRACE, function() aw.all(unpack(flushes)) end)
   if options.stats then print_stats(session) end
   report(session.flows, what)
 end
