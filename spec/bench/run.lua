@@ -306,7 +306,10 @@ local benchmarks = {
     load_args = { 2000, math.max(amount(400000), 2000) },
     rows = echo_rows,
     floor = { program = "echo_server", args = { 2000 } },
-    ours = { { label = "listen:serve", program = "echo_server.lua", args = { 2000 } } },
+    ours = {
+      { label = "read, write_all", program = "echo_server.lua", args = { 2000 } },
+      { label = "copy", program = "echo_server.lua", args = { 2000, "copy" } },
+    },
   },
   {
     name = "slow_reader",

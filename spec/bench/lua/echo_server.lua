@@ -1,11 +1,12 @@
--- What echo_server.c does, by the library: echo_server.lua CONNECTIONS. One task for each connection. The memory of an
+-- What echo_server.c does, by the library: echo_server.lua CONNECTIONS [copy]. One task for each connection, which reads and
+-- writes in Lua, or copies. The memory of an
 -- idle connection is taken when all are open and none has sent anything yet: all that malloc has given out, which
 -- holds the heap of PUC Lua as well; LuaJIT maps its own, so there it is added.
 -- SPDX-License-Identifier: MIT
 local aw = require("asyncwrite")
 local support = dofile((arg[0]:match("^.*/") or "./") .. "support.lua")
 
-local expected = tonumber(arg[1])
+local expected, copies = tonumber(arg[1]), arg[2] == "copy"
 local heap = support.probe("heap") or function() return 0 end
 local opened, closed = 0, 0
 local start, accept_cpu, cpu
@@ -36,15 +37,23 @@ local function on_all_closed()
   os.exit(0)
 end
 
+local function echo(conn)
+  local s = conn:read(4096)
+  while s do
+    assert(conn:write_all(s))
+    s = conn:read(4096)
+  end
+end
+
 local function serve(conn)
   opened = opened + 1
   if opened == expected then
     aw.spawn(on_all_open)
   end
-  local s = conn:read(4096)
-  while s do
-    assert(conn:write_all(s))
-    s = conn:read(4096)
+  if copies then
+    assert(aw.copy(conn, conn, 4096))
+  else
+    echo(conn)
   end
   if closed == 0 then
     cpu = os.clock() - cpu
