@@ -11,6 +11,7 @@ struct aw_budget {
   aw_budget *parent; /* a reference; NULL: the outermost */
   uint64_t tickets;  /* handed out; the outermost has them for all */
   struct aw_link waiters;
+  struct aw_link called; /* woken since there was room, and not heard of since */
 };
 
 /* ---- Lists: a link that is alone points at itself ---- */
@@ -50,6 +51,7 @@ static void wake_all(struct aw_link *list) {
   while (list->next != list) {
     struct aw_account *a = of_link(list->next);
     link_remove(&a->link);
+    if (!a->slot->dead) link_before(&a->link, &a->full->called);
     aw_slot_wake(&a->slot);
   }
 }
@@ -70,14 +72,35 @@ size_t aw_account_room(const struct aw_account *a, aw_budget **least) {
   return least_room;
 }
 
+static void take_ticket(struct aw_account *a) {
+  aw_budget *outermost = a->budget;
+  while (outermost->parent) outermost = outermost->parent;
+  if (a->ticket == 0) a->ticket = ++outermost->tickets;
+}
+
+/* Those who were called before this one and have not come since: they had their turn. */
+static void forget_called(aw_budget *b, uint64_t ticket) {
+  for (struct aw_link *link = b->called.next, *next; link != &b->called; link = next) {
+    next = link->next;
+    if (of_link(link)->ticket < ticket) link_remove(link);
+  }
+}
+
+bool aw_account_gives_way(struct aw_account *a) {
+  bool called = false;
+  for (aw_budget *b = a->budget; b != a->stop; b = b->parent) {
+    if (a->ticket) forget_called(b, a->ticket);
+    else called = called || b->called.next != &b->called;
+  }
+  if (called) take_ticket(a);
+  return called;
+}
+
 /* Behind all who wait for longer. */
 void aw_account_park(struct aw_account *a, aw_budget *full, aw_waker *waker) {
   if (waker == NULL) return;
-  if (a->ticket == 0) {
-    aw_budget *outermost = full;
-    while (outermost->parent) outermost = outermost->parent;
-    a->ticket = ++outermost->tickets;
-  }
+  take_ticket(a);
+  a->full = full;
   link_remove(&a->link);
   struct aw_link *at = &full->waiters;
   while (at->prev != &full->waiters && of_link(at->prev)->ticket > a->ticket) at = at->prev;
@@ -146,6 +169,7 @@ int aw_budget_new(aw_budget **out, size_t limit, aw_budget *parent) {
   if (b == NULL) return UV_ENOMEM;
   b->refs = 1, b->limit = limit, b->parent = parent;
   link_init(&b->waiters);
+  link_init(&b->called);
   if (parent) aw_budget_ref(parent);
   *out = b;
   return 0;

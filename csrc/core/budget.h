@@ -11,7 +11,8 @@ struct aw_link {
 
 /* What one writer has charged to a budget and to all above it, and its place among those that wait for room. */
 struct aw_account {
-  struct aw_link link; /* in the waiters of one of them; alone: it does not wait */
+  struct aw_link link; /* in a list of one of them; alone: it does not wait */
+  aw_budget *full;     /* that one */
   aw_budget *budget;   /* a reference */
   aw_budget *stop;     /* from this one on upwards another account is charged with the same bytes; NULL: none is */
   size_t charge;
@@ -22,6 +23,8 @@ struct aw_account {
 void aw_account_open(struct aw_account *a, aw_budget *budget);
 /* The room that is left in all of the budgets. *least: the one that has the least. */
 size_t aw_account_room(const struct aw_account *a, aw_budget **least);
+/* Is it to pend once, although there is room? So it is while others were woken for that room who have not come yet. */
+bool aw_account_gives_way(struct aw_account *a);
 void aw_account_park(struct aw_account *a, aw_budget *full, aw_waker *waker);
 aw_waker *aw_account_unpark(struct aw_account *a); /* with its reference; NULL: it did not wait */
 

@@ -132,6 +132,15 @@ static int make_room(struct charges *self, aw_writer *inner, aw_waker *waker) {
   return rc == AW_PENDING ? 0 : rc;
 }
 
+/* Woken now, it is behind those who were woken for the room: who gives room back and takes it again in one go would
+ * else leave none to them for ever. When they do not come the next poll takes it. */
+static ssize_t after_others(struct charges *self, aw_waker *waker) {
+  aw_waker *slot = NULL;
+  aw_slot_park(&slot, waker);
+  aw_slot_wake(&slot);
+  return done(self, AW_PENDING);
+}
+
 static ssize_t poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, unsigned nbufs) {
   struct charges *self = of(w);
   aw_budget *least;
@@ -149,6 +158,7 @@ static ssize_t poll_write(aw_writer *w, aw_waker *waker, const uv_buf_t *bufs, u
     aw_account_park(&self->account, least, waker);
     return done(self, AW_PENDING);
   }
+  if (waker && aw_account_gives_way(&self->account)) return after_others(self, waker);
   if (self->copies > 1) room = room > self->copies ? room / self->copies : 1;
   nbufs = aw_bufs_cut(&bufs, nbufs, room, &piece);
   /* All of it is charged before: what inner calls may write to others of the group. */

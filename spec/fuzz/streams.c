@@ -260,8 +260,16 @@ static void operate_on_neighbour(unsigned arg) {
   } else if (arg < 15) read_neighbour(len);
 }
 
+/* To the end of what there is. */
+static void drain(struct leaf *f, unsigned i) {
+  for (size_t before = SIZE_MAX; f->reader && f->got.len != before;) {
+    before = f->got.len;
+    read_peer(f, i, 64);
+  }
+}
+
 static void drain_peers(void) {
-  for (unsigned i = 0; i < run.leaf_count; i++) read_peer(&run.leaves[i], i, 200);
+  for (unsigned i = 0; i < run.leaf_count; i++) drain(&run.leaves[i], i);
 }
 
 /* Operations on the chain itself. Rare ones have one value of arg, so that most of a sequence comes before them. */
@@ -346,10 +354,7 @@ static void free_all(void) {
   if (run.top) free_chain();
   for (unsigned i = 0; i < run.leaf_count; i++) {
     struct leaf *f = &run.leaves[i];
-    for (size_t before = SIZE_MAX; f->reader && f->got.len != before;) {
-      before = f->got.len;
-      read_peer(f, i, 64);
-    }
+    drain(f, i);
     free_peer(f);
     aw_reader_free(f->back_r);
     aw_writer_free(f->back_w);

@@ -353,6 +353,49 @@ T.test_who_waits_for_longer_comes_first_also_after_a_wake_that_had_no_room_for_i
   lu.assertEquals(table.concat(order), "123123123")
 end)
 
+T.test_who_takes_the_room_back_at_once_does_not_keep_it_from_those_who_were_woken_for_it = in_task(function()
+  local budget = aw.budget(4)
+  local greedy, far = pipe(budget)
+  local got, rounds = 0, 0
+  greedy:write("xxxx")
+  for i = 1, 2 do
+    local w, r = pipe(budget)
+    aw.spawn(function()
+      for _ = 1, 10 do
+        local n = w:write("y")
+        got = got + n
+        r:read()
+      end
+    end)
+    if i == 1 then aw.yield() end
+  end
+  while got < 20 and rounds < 100 do
+    rounds = rounds + 1
+    far:read(4)
+    lu.assertTrue(greedy:write_all("xxxx"))
+  end
+  lu.assertTrue(rounds < 100)
+end)
+
+T.test_a_writer_waits_once_at_most_for_those_who_were_woken_and_do_not_come = in_task(function()
+  local budget = aw.budget(4)
+  local w, far = pipe(budget)
+  local absent = { pipe(budget), pipe(budget) }
+  w:write("xxxx")
+  for i = 1, 2 do D.poll(absent[i], "poll_write", "x") end
+  far:read(4)
+  local c, n = D.poll(w, "poll_write", "x")
+  lu.assertEquals({ n, c.woken, budget:waiting() }, { false, 1, 0 })
+  for _ = 1, 3 do lu.assertEquals(c:poll(w, "poll_write", "x"), 1) end
+  lu.assertEquals({ c.woken, budget:used() }, { 1, 3 })
+  local gone = aw.spawn(function() return absent[1]:write_all("xxxxx") end)
+  aw.yield()
+  lu.assertEquals({ budget:waiting(), budget:used() }, { 1, 4 })
+  gone:cancel()
+  far:read()
+  lu.assertEquals({ c:poll(w, "poll_write", "xxxxx"), c.woken }, { 3, 1 }) -- nobody is there to give way to
+end)
+
 T.test_the_least_room_of_all_above_is_what_a_write_gets = in_task(function()
   local top = aw.budget(20)
   local a, b = aw.budget(15, top), aw.budget(15, top)
