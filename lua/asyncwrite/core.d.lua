@@ -222,10 +222,11 @@ function aw.global_budget() end
 --- Charges what w has accepted and still holds to a budget and to all above it: bytes that wrappers hold back, bytes unread
 --- in a duplex or simplex, bytes not yet written to a file. A write takes what there is room for in all of them; without
 --- room it flushes w, if w holds something, and is NotReady until there is room; once also while others, who were woken for
---- that room, have not come yet. What is left unread when the writer is
---- closed stays charged until it is read. A memory or cursor is where bytes go and holds nothing; of a tee only the first
---- branch is charged beyond its wrappers, so put a budgeted around each branch. Around what is budgeted already, the outer
---- one alone charges a budget that both have, or that is above both.
+--- that room, have not come yet. What is left unread when the writer is closed stays charged until it is read. A memory or
+--- cursor is where bytes go and holds nothing; of a tee only the first branch is charged beyond its wrappers, so put a
+--- budgeted around each branch. A byte in a buffer in front of a tee counts once, and may go beyond the limit when branches
+--- hold it several times later. Around what is budgeted already, the outer one alone charges a budget that both have, or that
+--- is above both.
 ---@param w asyncwrite.Writer moved into the result
 ---@param budget? asyncwrite.Budget default: the global budget
 ---@return asyncwrite.Wrapper writer

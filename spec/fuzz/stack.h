@@ -313,9 +313,7 @@ static void check_layer(unsigned i) {
   case PROGRESS: CHECK(l->told <= n && l->ended <= (run.shutting ? 1 : 0)); break;
   case BUDGETED:
     check_budget(l->budget, held_from(l->w->inner));
-    if (run.leaf_count <= 2 && run.tee_flags == 0)
-      CHECK(aw_budget_used(l->budget) < aw_budget_limit(l->budget) + run.leaf_count ||
-            aw_budget_limit(l->budget) == AW_UNLIMITED);
+    if (run.tee == NULL) CHECK(aw_budget_used(l->budget) <= aw_budget_limit(l->budget));
     break;
   default: break;
   }
