@@ -135,12 +135,13 @@ void aw_reactor_returned(aw_reactor *reactor) {
 }
 
 /* A process started with standard streams closed would get the loop's descriptors as 0 to 2, which libuv refuses to
- * close again, and which would be written to by whoever prints. */
+ * close again, and which would be written to by whoever prints. What takes their place can be used no more than they:
+ * an output that is closed does not swallow bytes. */
 static void occupy_standard_streams(void) {
-  for (int fd; (fd = open("/dev/null", O_RDWR)) >= 0;) {
-    if (fd <= STDERR_FILENO) continue;
-    close(fd);
-    return;
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    int got = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    if (got >= 0 && got != fd) close(got);
   }
 }
 

@@ -74,6 +74,7 @@ function T.test_devices_and_folders()
   expect(in_shell("LUA </tmp", [[aw.run(function() print(select(3, aw.stdin():read())) end)]]), "EISDIR\n")
 end
 
+-- As in Rust: who prints to a closed stream does not fail. What is handed to others is as good as closed.
 function T.test_streams_that_are_closed_at_the_start_are_empty()
   expect(in_shell("LUA <&- >&- 2>&-; echo $?", [[
     aw.run(function()
