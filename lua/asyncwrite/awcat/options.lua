@@ -24,7 +24,7 @@ options:
   --buffer SIZE  hold up to SIZE bytes in memory in each direction (64k)
   --tee PLACE    write what goes from SOURCE to DEST there too: a PATH, - or exec:COMMAND; may be repeated
   --progress     a progress bar on standard error, when that is a terminal
-  --stats        print bytes, time, rate and how long DEST made awcat wait on standard error
+  --stats        print bytes, time, rate and how long awcat waited to write on standard error
   --sha256       print the SHA-256 of what was transferred on standard error
   --help         print this
   --version      print the version
