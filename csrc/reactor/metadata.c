@@ -12,15 +12,20 @@
 struct aw_metadata {
   struct aw_work work; /* first */
   char *path;
-  int fd; /* -1: by path */
+  int fd; /* -1: by path, or asked already */
   struct stat st;
   int status;
   bool flying, dead; /* flying: the pool has it; dead: nobody else does */
   aw_waker *slot;
 };
 
-static void discard(struct aw_metadata *self) {
+static void close_own(struct aw_metadata *self) {
   if (self->fd >= 0) close(self->fd);
+  self->fd = -1;
+}
+
+static void discard(struct aw_metadata *self) {
+  close_own(self);
   free(self->path);
   free(self);
 }
@@ -31,6 +36,7 @@ static void run(struct aw_work *work) {
   struct aw_metadata *self = of_work(work);
   int rc = self->path ? stat(self->path, &self->st) : fstat(self->fd, &self->st);
   self->status = rc < 0 ? uv_translate_sys_error(errno) : 0;
+  close_own(self); /* the answer may stay until a collector comes */
 }
 
 static void on_done(struct aw_work *work) {

@@ -80,6 +80,18 @@ T.test_who_stops_waiting_leaves_nothing_behind = in_task(function()
   file:close()
 end)
 
+T.test_an_open_file_that_was_asked_has_no_second_descriptor_until_the_collector_comes = in_task(function()
+  local file = assert(aw.file.create(dir .. "/new"))
+  collectgarbage()
+  local before = check.fd_count()
+  collectgarbage "stop"
+  for _ = 1, 20 do assert(file:metadata()) end
+  local after = check.fd_count()
+  collectgarbage "restart"
+  lu.assertEquals(after, before)
+  file:close()
+end)
+
 T.test_misuse = check.misuses {
   function() aw.file.metadata(5) end, "bad argument #1 'path' to 'metadata' (string expected, got number)",
   function() aw.file.metadata("a\0b") end, "bad argument #1 'path' to 'metadata' (it holds a zero byte)",
