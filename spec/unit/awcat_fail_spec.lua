@@ -41,6 +41,8 @@ function T.test_what_cannot_be_opened_is_status_3_and_says_why()
     ["- @/copy 0>/dev/null"] = "-: it is not open for reading",
     ["@/in - >&-"] = "-: it is not open for writing",
     ["- @/copy <&-"] = "-: it is not open for reading",
+    ["/dev/fd/99 @/copy"] = "/dev/fd/99: EBADF",
+    ["/dev/fd/99999999999999999999 @/copy"] = "/dev/fd/99999999999999999999: ENOENT",
     ["@/in - 1</dev/null"] = "-: it is not open for writing",
     ["@/in tcp://127.0.0.1:" .. port] = "ECONNREFUSED",
     ["tcp://127.0.0.1:" .. port .. " @/kept"] = "ECONNREFUSED",

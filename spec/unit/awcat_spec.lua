@@ -32,6 +32,7 @@ function T.test_a_wrong_command_line_is_status_2_and_one_line()
     ["--rate 0 a b"] = "--rate 0",
     ["--rate=fast a b"] = "--rate fast",
     ["--rate -5 a b"] = "--rate -5",
+    ["--rate 1048576G a b"] = "--rate 1048576G",
     ["--buffer 2T a b"] = "--buffer 2T",
     ["--progress=1 a b"] = "takes no value",
     ["tcp://nowhere b"] = "needs a port",
@@ -51,6 +52,10 @@ function T.test_a_wrong_command_line_is_status_2_and_one_line()
   } do
     assert_failed(run(arguments), 2, text, "--help")
   end
+end
+
+function T.test_the_largest_rate_and_buffer_are_taken()
+  assert_ok(run("--rate 931322G --buffer 1G /dev/null /dev/null"))
 end
 
 function T.test_help_and_version_go_to_stdout()

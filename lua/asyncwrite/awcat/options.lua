@@ -39,7 +39,7 @@ exit status:
 ]]
 
 local FACTORS = { [""] = 1, k = 1024, K = 1024, m = 1024 ^ 2, M = 1024 ^ 2, g = 1024 ^ 3, G = 1024 ^ 3 }
-local LARGEST_RATE, LARGEST_BUFFER = 2 ^ 50, 2 ^ 30
+local LARGEST_RATE, LARGEST_BUFFER = 1e15, 2 ^ 30 -- the rate: what a throttle takes
 
 --- "64k" -> 65536; nil for what is no whole number of bytes from 1 to largest.
 local function size_of(text, largest)
@@ -87,8 +87,8 @@ local function parse_address(text, standard)
   if text:find("^tcp:") or text:find("^tcp%-listen:") then return nil, "write tcp://HOST:PORT" end
   if scheme then return nil, "there is no '" .. scheme .. "://' here (a file of that name is ./" .. text .. ")" end
   if text == "" then return nil, "an empty name" end
-  local fd = DESCRIPTORS[text] or text:match("^/dev/fd/(%d+)$")
-  if fd then return { kind = "descriptor", fd = tonumber(fd) } end
+  local fd = DESCRIPTORS[text] or tonumber(text:match("^/dev/fd/(%d+)$"))
+  if fd and fd < 2 ^ 31 then return { kind = "descriptor", fd = fd } end
   return { kind = "file", path = text }
 end
 
