@@ -223,6 +223,15 @@ local function start(options)
   error(status, 0)
 end
 
+-- What was asked for goes to standard output.
+local function print_text(text)
+  local ok, message = io.stdout:write(text)
+  if ok then ok, message = io.stdout:flush() end
+  if ok then return OK end
+  say("-: ", message)
+  return FAILED
+end
+
 --- Runs the tool with the arguments argv; its exit status.
 function M.main(argv)
   local options, message = command_line.parse(argv)
@@ -230,14 +239,8 @@ function M.main(argv)
     say(message, " (see awcat --help)")
     return USAGE
   end
-  if options.help then
-    io.stdout:write(command_line.HELP)
-    return OK
-  end
-  if options.version then
-    io.stdout:write("awcat ", aw._VERSION, "\n")
-    return OK
-  end
+  if options.help then return print_text(command_line.HELP) end
+  if options.version then return print_text(("awcat %s\n"):format(aw._VERSION)) end
   return start(options)
 end
 

@@ -65,6 +65,9 @@ function T.test_help_and_version_go_to_stdout()
     lu.assertStrContains(help.out, text)
   end
   lu.assertEquals(run("--version").out, "awcat " .. aw._VERSION .. "\n")
+  for _, option in ipairs { "--help", "--version" } do
+    assert_failed(sh(awcat(option) .. " >/dev/full"), 1, "-: No space left on device")
+  end
 end
 
 -- ---- Files, standard input and output ----
