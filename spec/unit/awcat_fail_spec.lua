@@ -108,15 +108,16 @@ function T.test_a_receiver_that_is_killed_ends_the_sender_with_status_1_and_the_
   lu.assertTrue(tonumber(count) and tonumber(count) > 0, err)
 end
 
--- awcat against a peer in this process that resets the connection once f has had it.
+-- awcat against a peer in this process that resets the connection once f has had it. f returns true if it has stopped it.
 local function reset_after(arguments, f)
   check.run(function()
     local server = assert(aw.tcp.listen("127.0.0.1", 0))
     local running = start((arguments:gsub("PEER", "tcp://127.0.0.1:" .. select(2, server:local_addr()))))
     local conn = assert(server:accept())
-    f(conn)
+    local stopped = f(conn, running)
     conn:set_linger(0)
     conn:close()
+    if stopped then running:signal("CONT") end
     server:close()
     local status, err = running:wait()
     lu.assertEquals(status, 1)
@@ -129,6 +130,14 @@ function T.test_a_source_that_resets_its_connection_fails_the_transfer()
     assert(conn:write_all("some"))
     check.eventually(function() return exists("copy") and load_file("copy") == "some" end)
   end)
+end
+
+function T.test_what_came_before_a_source_failed_still_goes_out()
+  reset_after("PEER @/copy", function(conn, running)
+    running:signal("STOP") -- so that it finds the bytes and the failure at once
+    return assert(conn:write_all("some"))
+  end)
+  lu.assertEquals(load_file("copy"), "some")
 end
 
 function T.test_a_destination_that_resets_is_noticed_while_the_source_is_silent()

@@ -60,7 +60,10 @@ local function read(self)
     if failed then return nil, failed end
     s, message, code = from:read(self.step)
   end
-  if not s and code then return nil, M.failure(self.from.address, message, code) end
+  if not s and code then
+    self:flush() -- what came before is no worse for it
+    return nil, M.failure(self.from.address, message, code)
+  end
   return s
 end
 
