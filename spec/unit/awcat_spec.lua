@@ -111,6 +111,23 @@ function T.test_tee_writes_the_same_to_other_places()
   for _, name in ipairs { "copy", "one" } do same_bytes(load_file(name), BIG) end
 end
 
+function T.test_standard_output_that_is_a_socket_stays_open_for_others()
+  save("in", BIG)
+  for _, arguments in ipairs { "@/in -", "@/in @/copy --tee -", "@/in 'exec:cat >@/copy' --tee /dev/fd/1 --sha256" } do
+    check.run(function()
+      local near, far = aw.unix.pair()
+      local process = assert(aw.process.spawn { "sh", "-c", awcat(arguments), stdout = far, stderr = "null" })
+      aw.spawn(function()
+        lu.assertEquals(process:wait(), 0)
+        assert(far:write_all("more"))
+        far:close()
+      end)
+      same_bytes(near:read_to_end(), BIG .. "more")
+      near:close()
+    end)
+  end
+end
+
 function T.test_a_file_is_not_copied_onto_itself()
   save("in", "precious")
   os.execute(("ln -s in %s"):format(path("link")))

@@ -19,12 +19,25 @@ function M.failure(address, message, code)
   return address.text .. ": " .. tostring(message)
 end
 
+-- The stream of a further end. One that is shared does not hear of the end, which would be that of a socket for all.
+local function branch_to(other)
+  local stream = other.stream
+  if not other.shared or stream:kind() == "file" then return stream end
+  return aw.custom {
+    name = "shared",
+    poll_write = function(_, s) return stream:poll_write(s) end,
+    poll_flush = function() return stream:poll_flush() end,
+    poll_shutdown = function() return stream:poll_flush() end,
+    close = function() stream:close() end,
+  }
+end
+
 --- From one end to another; others: a list of ends that get the same. Their streams become one, to's.
 function M.new(from, to, others, options)
   local w = to.stream
   if #others > 0 then
     local branches = { w }
-    for i, other in ipairs(others) do branches[i + 1] = other.stream end
+    for i, other in ipairs(others) do branches[i + 1] = branch_to(other) end
     w = aw.tee(branches, { capacity = options.buffer })
   end
   if options.rate then w = aw.throttle(w, options.rate) end
