@@ -71,7 +71,7 @@ aw.run(function()
   end)
   stop_signal()
   listener:close()
-  if open > 0 then aw.timeout(GRACE, function() all_gone:notified() end) end
+  aw.timeout(GRACE, function() while open > 0 do all_gone:notified() end end)
   server:cancel()
   print(("stopped, %d connections cut"):format(open))
   os.exit(0)

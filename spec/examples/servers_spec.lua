@@ -115,6 +115,11 @@ end
 function T.test_port_forwarder_lets_an_open_connection_end_after_it_was_told_to_stop()
   echo_server(function(port)
     local forwarder, own = start("port_forwarder", "0", "127.0.0.1", ("%d"):format(port))
+    local first = assert(aw.tcp.connect("127.0.0.1", own))
+    first:shutdown()
+    first:read_to_end()
+    first:close()
+    lu.assertStrContains(forwarder:line(), ": 0 bytes there, 0 back") -- once already none was open
     local conn = assert(aw.tcp.connect("127.0.0.1", own))
     conn:write_all("before")
     lu.assertEquals(conn:read_exact(6), "before")
