@@ -22,15 +22,21 @@ local function next_batch(r)
   return lines, message
 end
 
+-- Tells of a failure, and waits before the next attempt: longer each time, until the server has taken something.
+local function rest(link, message)
+  local pause = link.pause
+  link.pause = math.max(M.FIRST_PAUSE, math.min(pause * 2, M.LONGEST_PAUSE))
+  if pause == 0 then return link.log(message) end
+  link.log(("%s; again in %g s"):format(message, pause))
+  aw.sleep(pause)
+end
+
 -- A connection, sooner or later.
-local function connect(open, log)
-  local pause = M.FIRST_PAUSE
+local function connect(link)
   while true do
-    local conn, message = open()
+    local conn, message = link.open()
     if conn then return conn end
-    log(("%s; again in %g s"):format(message, pause))
-    aw.sleep(pause)
-    pause = math.min(pause * 2, M.LONGEST_PAUSE)
+    rest(link, message)
   end
 end
 
@@ -51,20 +57,21 @@ end
 --- Ships the lines of r over what open() returns (a stream, or nil and why), until r ends. Returns the lines shipped; when
 --- r failed, or the last connection at its end, nil, why, and the lines.
 function M.ship(r, open, log)
+  local link = { open = open, log = log, pause = M.FIRST_PAUSE }
   local conn, shipped, problem = nil, 0, nil
   while not problem do
     local lines
     lines, problem = next_batch(r)
     if #lines == 0 then break end
     while true do
-      conn = conn or connect(open, log)
+      conn = conn or connect(link)
       local ok, message = send(conn, lines)
       if ok then break end
-      log(message)
       conn:close()
       conn = nil
+      rest(link, message)
     end
-    shipped = shipped + #lines
+    link.pause, shipped = 0, shipped + #lines
   end
   problem = finish(conn, problem)
   if problem then return nil, problem, shipped end

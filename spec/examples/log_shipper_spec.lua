@@ -59,6 +59,24 @@ function T.test_never_pauses_longer_than_its_longest_pause()
   end)
 end
 
+function T.test_pauses_longer_and_longer_for_a_server_that_accepts_and_takes_nothing()
+  testing.run(function()
+    local opened, logs = 0, {}
+    local input = testing.mock { { "read", "one\n" }, { "wait", 1 }, { "read", "two\n" }, { "eof" } }
+    local shipped = shipper().ship(input, function()
+      opened = opened + 1
+      if opened == 5 then return testing.mock { { "write", "one\n" }, { "flush" }, { "write_error", "EPIPE" }, { "close" } } end
+      if opened == 7 then return testing.mock { { "write", "two\n" }, { "flush" }, { "shutdown" }, { "close" } } end
+      return testing.mock { { "write_error", "EPIPE" }, { "close" } }
+    end, function(text) logs[#logs + 1] = text end)
+    lu.assertEquals(shipped, 2)
+    local message = "EPIPE: broken pipe"
+    lu.assertEquals(logs, { message .. "; again in 0.1 s", message .. "; again in 0.2 s", message .. "; again in 0.4 s",
+      message .. "; again in 0.8 s", message, message .. "; again in 0.1 s" })
+    lu.assertAlmostEquals(aw.now(), 1.5 + 0.1, 0.01)
+  end)
+end
+
 function T.test_ships_a_file_over_a_socket()
   check.run(function()
     local server = assert(aw.tcp.listen("127.0.0.1", 0))
