@@ -78,9 +78,11 @@ function M.ship(r, open, log)
   return shipped
 end
 
--- The file of that name, sooner or later.
+-- The file of that name, sooner or later. Pipes and the like have no place to go on from.
 local function open_file(path)
   while true do
+    local named = aw.file.metadata(path)
+    if named and named.type ~= "file" then return nil, ("%s: it is no file but a %s"):format(path, named.type) end
     local file, message, code = aw.file.open(path)
     if file or code ~= "ENOENT" then return file, message end
     aw.sleep(M.INTERVAL)
@@ -128,8 +130,10 @@ end
 -- Ships the file until a signal; what was read by then has GRACE seconds to go out.
 local function ship_file(path, open, log)
   local r, w = aw.simplex(M.BATCH)
+  local failed = false
   local follower = aw.spawn("follower", function()
     log(M.follow(path, w))
+    failed = true
     w:shutdown()
   end)
   local _, lines, message, part = aw.first(function() return M.ship(r, open, log) end, function()
@@ -140,6 +144,7 @@ local function ship_file(path, open, log)
     return nil, "stopped before the server had taken everything"
   end)
   follower:cancel()
+  if failed then return nil, message, lines or part end
   return lines, message, part
 end
 

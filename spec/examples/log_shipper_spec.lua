@@ -170,7 +170,10 @@ end
 function T.test_what_cannot_be_read_ends_it_with_why()
   testing.run(function()
     local _, w = aw.simplex(10)
-    lu.assertStrContains(shipper().follow(dir, w), "EISDIR")
+    os.execute("mkfifo " .. dir .. "/fifo") -- to open it would be to wait for its writer
+    for name, kind in pairs { [dir] = "directory", [dir .. "/fifo"] = "fifo", ["/dev/null"] = "char" } do
+      lu.assertEquals(shipper().follow(name, w), ("%s: it is no file but a %s"):format(name, kind))
+    end
     lu.assertStrContains(shipper().follow("/dev/null/x", w), "ENOTDIR")
   end)
 end
@@ -207,6 +210,13 @@ function T.test_a_signal_ends_following_and_what_was_read_before_still_goes_out(
   if received:sub(-1) ~= "\n" then whole = whole + 1 end -- the reading stopped within a line
   lu.assertEquals(out, whole .. " lines\n")
   check.same_bytes(received, text:sub(1, #received))
+end
+
+function T.test_a_file_that_cannot_be_followed_is_status_1()
+  os.execute("mkdir " .. dir .. "/log")
+  local status, out, err = program(function() end)
+  lu.assertEquals({ status, out }, { 1, "0 lines\n" })
+  lu.assertStrMatches(err, "log_shipper: [^\n]+/log: it is no file but a directory\n")
 end
 
 function T.test_a_server_that_stays_away_does_not_keep_it_from_ending_after_a_signal()
