@@ -9,7 +9,9 @@ local aw = require "asyncwrite"
 
 local LONGEST, GOODBYE = 512, 0.2 -- bytes of a line, seconds to say goodbye
 local PORT, QUEUE, POLICY = tonumber(arg[1] or 0), tonumber(arg[2] or 100), arg[3] or "drop"
-if not (PORT and PORT < 65536 and QUEUE and QUEUE >= 1) or POLICY ~= "drop" and POLICY ~= "skip" or #arg > 3 then
+local function is_whole(n, min, max) return n and n >= min and n <= max and n % 1 == 0 end
+
+if not (is_whole(PORT, 0, 65535) and is_whole(QUEUE, 1, 2 ^ 31)) or POLICY ~= "drop" and POLICY ~= "skip" or #arg > 3 then
   io.stderr:write("usage: chat_server.lua [PORT [QUEUE [drop|skip]]]\n")
   os.exit(2)
 end

@@ -31,8 +31,10 @@ local function broken(self, message)
   return nil, message
 end
 
+local function is_key(key) return type(key) == "string" and #key <= 250 and key:find("^[^%c ]+$") end
+
 local function check_key(key)
-  if type(key) ~= "string" or #key > 250 or not key:find("^[^%c ]+$") then error("bad key: " .. tostring(key), 3) end
+  if not is_key(key) then error("bad key: " .. tostring(key), 3) end
 end
 
 -- Sends a request; the first line of the answer.
@@ -86,7 +88,7 @@ end
 
 if ... ~= "line_client" then
   local count, port = { get = 4, set = 5 }, tonumber(arg[2])
-  if not port or port < 1 or port > 65535 or #arg ~= count[arg[3]] then
+  if not port or port < 1 or port > 65535 or port % 1 ~= 0 or #arg ~= count[arg[3]] or not is_key(arg[4]) then
     io.stderr:write("usage: line_client.lua HOST PORT get KEY | set KEY VALUE\n")
     os.exit(2)
   end

@@ -160,7 +160,7 @@ end
 
 if ... ~= "log_shipper" then
   local host, port = arg[1], tonumber(arg[2])
-  if not port or port < 1 or port > 65535 or #arg > 3 then
+  if not port or port < 1 or port > 65535 or port % 1 ~= 0 or #arg > 3 then
     io.stderr:write("usage: log_shipper.lua HOST PORT [FILE]\n")
     os.exit(2)
   end

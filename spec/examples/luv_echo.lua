@@ -5,7 +5,7 @@
 -- read from it either: memory stays flat, where handle:write would queue without bound.
 
 local port = tonumber(arg[1] or 0)
-if not port or #arg > 1 then
+if not port or port < 0 or port > 65535 or port % 1 ~= 0 or #arg > 1 then
   io.stderr:write("usage: luv_echo.lua [PORT]\n")
   os.exit(2)
 end

@@ -17,11 +17,17 @@ end
 
 local function number(text, min, max, fallback)
   local n = tonumber(text or fallback)
-  if not n or n < min or n > max then usage() end
+  if not n or not (n >= min and n <= max) then usage() end
   return n
 end
 
-local listen_port, host, port = number(arg[1], 0, 65535), arg[2], number(arg[3], 1, 65535)
+local function port_number(text, min)
+  local n = number(text, min, 65535)
+  if n % 1 ~= 0 then usage() end
+  return n
+end
+
+local listen_port, host, port = port_number(arg[1], 0), arg[2], port_number(arg[3], 1)
 local idle, patience = number(arg[4], 0.001, 1e6, 300), number(arg[5], 0.001, 1e6, 10)
 if #arg > 5 then usage() end
 

@@ -224,11 +224,13 @@ end
 function T.test_wrong_arguments_are_status_2_and_a_line_that_tells_the_right_ones()
   local programs = {
     upper_writer = { "x" },
-    luv_echo = { "x", "0 0" },
-    port_forwarder = { "", "1 localhost", "x localhost 80", "1 localhost 65536", "1 h 80 0", "1 h 80 1 soon", "1 h 80 1 1 1" },
-    chat_server = { "x", "65536", "0 0", "0 1 kick", "0 1 drop more" },
-    log_shipper = { "", "localhost", "localhost http", "localhost 0", "localhost 80 file more" },
-    line_client = { "", "localhost 80", "localhost x get k", "localhost 80 get", "localhost 80 set k", "localhost 80 drop k" },
+    luv_echo = { "x", "0 0", "-1", "65536", "1.5" },
+    port_forwarder = { "", "1 localhost", "x localhost 80", "1 localhost 65536", "1 h 80 0", "1 h 80 1 soon", "1 h 80 1 1 1",
+      "1.5 h 80", "1 h 80.5", "1 h 80 nan" },
+    chat_server = { "x", "65536", "0 0", "0 1 kick", "0 1 drop more", "-1", "1.5", "0 1.5", "0 inf", "nan" },
+    log_shipper = { "", "localhost", "localhost http", "localhost 0", "localhost 80 file more", "localhost 80.5" },
+    line_client = { "", "localhost 80", "localhost x get k", "localhost 80 get", "localhost 80 set k", "localhost 80 drop k",
+      "localhost 80.5 get k", "localhost 80 get 'a b'" },
     pour = { "one two" },
   }
   for name, wrong in pairs(programs) do
