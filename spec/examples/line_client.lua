@@ -45,7 +45,8 @@ local function ask(self, ...)
   if not ok then return broken(self, message) end
   local line, why = self.stream:read_line(1024)
   if not line then return broken(self, why or "the server hung up") end
-  if line:find("ERROR", 1, true) then return nil, line end
+  local first = line:match("^%S*")
+  if first == "ERROR" or first == "CLIENT_ERROR" or first == "SERVER_ERROR" then return nil, line end
   return line
 end
 

@@ -46,6 +46,13 @@ T.test_an_error_of_the_server_leaves_the_connection_usable = against(
     c:close()
   end)
 
+T.test_a_key_may_look_like_an_error = against(
+  { { "write", "get MY_ERROR\r\n" }, { "flush" }, { "read", "VALUE MY_ERROR 0 2\r\nok\r\nEND\r\n" }, { "close" } },
+  function(c)
+    lu.assertEquals({ c:get("MY_ERROR") }, { "ok" })
+    c:close()
+  end)
+
 T.test_a_silent_server_is_given_up_after_ten_seconds = against(
   { { "write", "get k\r\n" }, { "flush" }, open = true },
   function(c) lu.assertEquals({ c:get("k") }, { nil, "ETIMEDOUT: connection timed out" }) end)
