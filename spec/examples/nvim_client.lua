@@ -9,12 +9,19 @@ local function exchange(host, port, lines)
   local conn, message = aw.tcp.connect(host, port)
   if not conn then return nil, message end
   local w = aw.buf_writer(conn, 8192)
+  local problem
   -- Both at once: a peer that answers while it reads would otherwise wait for us, and we for it.
   local _, reply = aw.all(function()
-    for _, line in ipairs(lines) do assert(w:write_all(line .. "\n")) end
-    assert(w:shutdown())
-  end, function() return w:read_to_end() end)
+    local ok, why = w:write_all(table.concat(lines, "\n"), "\n")
+    if ok then ok, why = w:shutdown() end
+    problem = not ok and why or problem
+  end, function()
+    local text, why = w:read_to_end()
+    problem = not text and why or problem
+    return text
+  end)
   w:close()
+  if problem then return nil, problem end
   return reply
 end
 

@@ -234,4 +234,26 @@ function T.test_the_client_example_appends_what_the_server_answers()
   server:wait()
 end
 
+function T.test_the_client_example_tells_of_a_server_that_resets_the_connection()
+  nvim_check [[
+    vim.cmd "luafile spec/examples/nvim_client.lua"
+    local told
+    vim.notify = function(message) told = message end -- luacheck: ignore
+    local port
+    aw.spawn(function()
+      local server = assert(aw.tcp.listen("127.0.0.1", 0))
+      port = select(2, server:local_addr())
+      local conn = assert(server:accept())
+      server:close()
+      conn:read()
+      conn:set_linger(0)
+      conn:close()
+    end)
+    assert(vim.wait(5000, function() return port end, 10))
+    vim.cmd("SendBuffer 127.0.0.1 " .. port)
+    assert(vim.wait(5000, function() return told end, 10), "nothing was told")
+    assert(tostring(told):find("ECONNRESET", 1, true), tostring(told))
+  ]]
+end
+
 return T
