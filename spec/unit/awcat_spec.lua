@@ -46,6 +46,7 @@ function T.test_a_wrong_command_line_is_status_2_and_one_line()
     ["--tee"] = "--tee needs a value",
     ["--tee= a b"] = "--tee '': an empty name",
     ["--tee tcp://host:80 a b"] = "--tee tcp://host:80: it may be a file, - or exec:COMMAND",
+    [("--tee x "):rep(254) .. "a b"] = "--tee x: there are 253 already",
     ["--tee exec: a b"] = "--tee exec:: it needs a command",
     ["unix: b"] = "needs a path",
     ["'' b"] = "empty name",
@@ -54,8 +55,9 @@ function T.test_a_wrong_command_line_is_status_2_and_one_line()
   end
 end
 
-function T.test_the_largest_rate_and_buffer_are_taken()
+function T.test_the_largest_values_are_taken()
   assert_ok(run("--rate 931322G --buffer 1G /dev/null /dev/null"))
+  assert_ok(run("--sha256 " .. ("--tee /dev/null "):rep(253) .. "/dev/null /dev/null"))
 end
 
 function T.test_help_and_version_go_to_stdout()

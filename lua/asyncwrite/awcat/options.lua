@@ -49,6 +49,8 @@ local function size_of(text, largest)
   return n >= 1 and n <= largest and n or nil
 end
 
+local MOST_TEES = 253 -- with DEST and a digest as many as one tee writes to
+
 local VALUES = { ["--rate"] = LARGEST_RATE, ["--buffer"] = LARGEST_BUFFER }
 local FLAGS = { ["--progress"] = "progress", ["--sha256"] = "sha256", ["--stats"] = "stats", ["--help"] = "help", ["-h"] = "help",
   ["--version"] = "version" }
@@ -104,6 +106,9 @@ end
 local function tee(options, value, i)
   local address, problem = M.address(value, 1)
   if address and address.socket then address, problem = nil, value .. ": it may be a file, - or exec:COMMAND" end
+  if address and #options.tee == MOST_TEES then
+    address, problem = nil, ("%s: there are %d already"):format(value, MOST_TEES)
+  end
   if not address then return nil, "--tee " .. problem end
   options.tee[#options.tee + 1] = address
   return i
