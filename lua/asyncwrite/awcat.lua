@@ -216,11 +216,14 @@ local function start(options)
   local ok, status = pcall(aw.run, run_until_signal, session, options)
   clean_up(session)
   if ok then return status end
-  if tostring(status):find("interrupted!", 1, true) then
+  local text = tostring(status)
+  if text:find("interrupted!", 1, true) then
     say("interrupted")
     return INTERRUPTED
   end
-  error(status, 0)
+  if not text:find("not enough memory", 1, true) then error(status, 0) end
+  if session.started then report(session.flows, "not enough memory") else say("not enough memory: try a smaller --buffer") end
+  return session.started and FAILED or NOT_STARTED
 end
 
 -- What was asked for goes to standard output.

@@ -68,6 +68,11 @@ function T.test_a_missing_sha256sum_is_told_before_anything_is_opened()
   lu.assertFalse(exists("copy"))
 end
 
+function T.test_memory_that_is_not_there_is_status_3_and_one_line()
+  child.not_sanitized("ulimit -v")
+  assert_failed(sh("ulimit -v 1000000; " .. awcat("--buffer 1G /dev/null @/copy")), 3, "not enough memory")
+end
+
 -- ---- What can go wrong on the way ----
 
 function T.test_a_full_disk_is_status_1_with_the_bytes_that_got_through()
