@@ -16,7 +16,8 @@ local GRACE = 1  -- seconds for what is buffered to go out after a signal
 
 local unpack = table.unpack or unpack
 
-local function say(...) io.stderr:write("awcat: ", table.concat { ... }, "\n") end
+-- One line, also of a command or name that has several.
+local function say(...) io.stderr:write("awcat: ", (table.concat({ ... }):gsub("%c+", " ")), "\n") end
 
 -- ---- The transfer ----
 

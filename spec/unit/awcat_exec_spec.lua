@@ -40,6 +40,10 @@ function T.test_the_exit_status_of_a_destination_counts()
     "awcat: exec:cat >/dev/null; exit 4: its exit status is 4, after 2 bytes\n")
 end
 
+function T.test_a_command_of_several_lines_fails_in_one()
+  assert_result(sh "awcat 'exec:exit 3\n\texit 4' -", 1, "", "awcat: exec:exit 3 exit 4: its exit status is 3, after 0 bytes\n")
+end
+
 function T.test_a_command_that_a_signal_ends_is_told_by_the_name_of_the_signal()
   local result = sh "awcat 'exec:kill -KILL $$' -"
   assert_result(result, 1, "", "awcat: exec:kill -KILL $$: it was ended by SIGKILL, after 0 bytes\n")
