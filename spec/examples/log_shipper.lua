@@ -8,7 +8,8 @@
 
 local aw = require "asyncwrite"
 
-local M = { BATCH = 64 * 1024, FIRST_PAUSE = 0.1, LONGEST_PAUSE = 30, INTERVAL = 0.5, GRACE = 2 } -- bytes, seconds ...
+local M = { BATCH = 64 * 1024, -- bytes; all others in seconds
+  FIRST_PAUSE = 0.1, LONGEST_PAUSE = 30, INTERVAL = 0.5, GRACE = 2, GOODBYE = 1 }
 
 -- Up to BATCH bytes of whole lines: those that are there. None at the end. And why reading failed, if it did.
 local function next_batch(r)
@@ -40,16 +41,35 @@ local function connect(link)
   end
 end
 
+-- Drops what the server says: unread it would block the server, and make our close a reset that takes what is still on its
+-- way with it. True at its end.
+local function drop(conn)
+  local s, message, code
+  repeat s, message, code = conn:read() until not s
+  return not code, message, code
+end
+
 local function send(conn, lines)
-  local ok, message = conn:write_all_vectored(lines)
-  if ok then ok, message = conn:flush() end
+  local _, ok, message = aw.first(function()
+    local ok, message = conn:write_all_vectored(lines)
+    if ok then ok, message = conn:flush() end
+    return ok, message
+  end, function()
+    drop(conn)
+    aw.notify():notified() -- never: writing tells how it goes
+  end)
   return ok, message
 end
 
--- Says goodbye: what was sent is followed by the end of file.
+-- Says goodbye: what was sent is followed by the end of file. The server may do so too; one that does not is left.
 local function finish(conn, problem)
   if not conn then return problem end
   local ok, message = conn:shutdown()
+  if ok then
+    local code
+    ok, message, code = aw.timeout(M.GOODBYE, drop, conn)
+    ok = ok or code == "ETIMEDOUT"
+  end
   conn:close()
   return problem or not ok and message or nil
 end

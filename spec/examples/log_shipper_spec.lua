@@ -19,7 +19,7 @@ function T.test_sends_a_batch_again_that_a_broken_connection_did_not_take()
     local streams = {
       testing.mock { { "write", "one\ntwo\n" }, { "flush" }, { "write_error", "ECONNRESET" }, { "close" } },
       false, false,
-      testing.mock { { "write", "three\n" }, { "flush" }, { "shutdown" }, { "close" } },
+      testing.mock { { "write", "three\n" }, { "flush" }, { "shutdown" }, { "eof" }, { "close" } },
     }
     local logs, opened = {}, 0
     local input = testing.mock { { "read", "one\ntwo\n" }, { "wait", 1 }, { "read", "three\n" }, { "eof" } }
@@ -66,7 +66,7 @@ function T.test_pauses_longer_and_longer_for_a_server_that_accepts_and_takes_not
     local shipped = shipper().ship(input, function()
       opened = opened + 1
       if opened == 5 then return testing.mock { { "write", "one\n" }, { "flush" }, { "write_error", "EPIPE" }, { "close" } } end
-      if opened == 7 then return testing.mock { { "write", "two\n" }, { "flush" }, { "shutdown" }, { "close" } } end
+      if opened == 7 then return testing.mock { { "write", "two\n" }, { "flush" }, { "shutdown" }, { "eof" }, { "close" } } end
       return testing.mock { { "write_error", "EPIPE" }, { "close" } }
     end, function(text) logs[#logs + 1] = text end)
     lu.assertEquals(shipped, 2)
@@ -74,6 +74,48 @@ function T.test_pauses_longer_and_longer_for_a_server_that_accepts_and_takes_not
     lu.assertEquals(logs, { message .. "; again in 0.1 s", message .. "; again in 0.2 s", message .. "; again in 0.4 s",
       message .. "; again in 0.8 s", message, message .. "; again in 0.1 s" })
     lu.assertAlmostEquals(aw.now(), 1.5 + 0.1, 0.01)
+  end)
+end
+
+-- Lines, and how many they are.
+local function many_lines(n) return ("a line of some length, so that it takes not too many of them\n"):rep(n), n end
+
+function T.test_a_server_that_answers_every_line_is_no_deadlock()
+  local text, count = many_lines(1000)
+  testing.run(function()
+    local near, far = aw.duplex(1000)
+    aw.spawn(function()
+      aw.copy(far, far)
+      far:close()
+    end)
+    lu.assertEquals(shipper().ship(aw.cursor(text), function() return near end, print), count)
+  end)
+end
+
+function T.test_what_a_server_has_said_does_not_make_the_end_a_reset()
+  local text, count = many_lines(8000) -- more than the server's side of the kernel takes before it reads
+  check.run(function()
+    local ship, conn = shipper(), nil
+    ship.GOODBYE = 0.01
+    local server = assert(aw.tcp.listen("127.0.0.1", 0))
+    local function open()
+      local mine = assert(aw.tcp.connect(server:local_addr()))
+      conn = assert(server:accept())
+      assert(conn:write_all("hello\n"))
+      return mine
+    end
+    lu.assertEquals(ship.ship(aw.cursor(text), open, print), count)
+    check.same_bytes(assert(conn:read_to_end()), text)
+    conn:close()
+    server:close()
+  end)
+end
+
+function T.test_a_server_that_resets_the_connection_at_its_end_is_told()
+  testing.run(function()
+    local output = testing.mock { { "write", "one\n" }, { "flush" }, { "shutdown" }, { "read_error", "ECONNRESET" }, { "close" } }
+    local lines, message, part = shipper().ship(aw.cursor("one\n"), function() return output end, print)
+    lu.assertEquals({ lines or false, message, part }, { false, "ECONNRESET: connection reset by peer", 1 })
   end)
 end
 
