@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Forwards a port: lua port_forwarder.lua LISTEN_PORT HOST PORT [IDLE [CONNECT]]
 --
--- Each connection is two directions that end one by one: the end of file of one side is passed on, the other goes on. A
--- slow side slows the other down; nothing piles up here. HOST is given up where it does not answer within CONNECT seconds
--- (10), and a connection on which nothing has moved for IDLE seconds (300) is closed. SIGTERM or SIGINT: no new
--- connections, those that are open have ten seconds to end.
+-- Each connection is two directions that end one by one: the end of file of one side is passed on, the other goes on. What
+-- one side breaks off is broken off for the other. A slow side slows the other down; nothing piles up here. HOST is given
+-- up where it does not answer within CONNECT seconds (10), and a connection on which nothing has moved for IDLE seconds
+-- (300) is closed. SIGTERM or SIGINT: no new connections, those that are open have ten seconds to end.
 
 local aw = require "asyncwrite"
 
@@ -49,8 +49,12 @@ local function forward(client)
     print(("%s:%d: %s"):format(ip, client_port, message))
     return
   end
-  local _, there, why = aw.first(function() return aw.copy_bidirectional(client, upstream) end,
+  local winner, there, why = aw.first(function() return aw.copy_bidirectional(client, upstream) end,
     function() watch(client, idle) return nil, ("idle for %g s"):format(idle) end)
+  if winner == 1 and not there then -- what broke off must not look like the end of a file to the other side
+    client:set_linger(0)
+    upstream:set_linger(0)
+  end
   local ended, stats = there and "" or why .. " after ", client:stats()
   print(("%s:%d: %s%d bytes there, %d back"):format(ip, client_port, ended, upstream:stats().written, stats.written))
   upstream:close()

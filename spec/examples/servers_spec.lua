@@ -101,6 +101,27 @@ function T.test_port_forwarder_gives_a_server_up_that_does_not_answer()
   end)
 end
 
+function T.test_port_forwarder_passes_a_reset_on_in_either_direction_as_no_end_of_file()
+  check.run(function()
+    local server = assert(aw.tcp.listen("127.0.0.1", 0))
+    local forwarder, own = start("port_forwarder", "0", "127.0.0.1", ("%d"):format((select(2, server:local_addr()))))
+    for _, from_client in ipairs { true, false } do
+      local client = assert(aw.tcp.connect("127.0.0.1", own))
+      local conn = assert(server:accept())
+      local breaks, hears = conn, client
+      if from_client then breaks, hears = client, conn end
+      assert(breaks:write_all("half of it"))
+      lu.assertEquals(hears:read_exact(10), "half of it")
+      breaks:set_linger(0)
+      breaks:close()
+      check.fails("ECONNRESET", hears:read())
+      hears:close()
+      lu.assertStrContains(forwarder:line(), "ECONNRESET: connection reset by peer after ")
+    end
+    server:close()
+  end)
+end
+
 function T.test_port_forwarder_closes_a_connection_on_which_nothing_moves()
   echo_server(function(port)
     local forwarder, own = start("port_forwarder", "0", "127.0.0.1", ("%d"):format(port), "0.2")
