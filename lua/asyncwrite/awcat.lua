@@ -163,6 +163,7 @@ local function run(session, options)
   local failed = transfer(session, options)
   if options.stats then print_stats(session) end
   if failed then
+    for _, each in ipairs(session.flows) do each:break_off() end
     report(session.flows, failed)
     return FAILED
   end

@@ -158,6 +158,40 @@ function T.test_a_peer_that_leaves_before_it_has_read_everything_fails_the_trans
   reset_after("@/in PEER", function(conn) assert(conn:read_exact(1000)) end)
 end
 
+function T.test_a_tcp_peer_does_not_take_what_a_failure_left_for_the_whole()
+  for _, arguments in ipairs { "/dev/zero PEER --tee 'exec:head -c 1 >/dev/null'", "SOURCE PEER --rate 100M", "SOURCE PEER --sha256" } do
+    check.run(function()
+      local server, source = assert(aw.tcp.listen("127.0.0.1", 0)), assert(aw.tcp.listen("127.0.0.1", 0))
+      local function address(listener) return "tcp://127.0.0.1:" .. select(2, listener:local_addr()) end
+      local running = start((arguments:gsub("PEER", address(server)):gsub("SOURCE", address(source))))
+      local conn = arguments:find("SOURCE", 1, true) and assert(source:accept())
+      local peer = assert(server:accept())
+      if conn then
+        assert(conn:write_all("some"))
+        conn:set_linger(0)
+        conn:close()
+      end
+      local bytes, _, code
+      repeat bytes, _, code = peer:read() until not bytes
+      lu.assertEquals(code, "ECONNRESET")
+      lu.assertEquals((running:wait()), 1)
+      for _, thing in ipairs { peer, server, source } do thing:close() end
+    end)
+  end
+end
+
+function T.test_what_a_command_printed_before_it_failed_is_whole_for_the_peer()
+  check.run(function()
+    local server = assert(aw.tcp.listen("127.0.0.1", 0))
+    local running = start("'exec:printf some; exit 3' tcp://127.0.0.1:" .. select(2, server:local_addr()))
+    local peer = assert(server:accept())
+    lu.assertEquals(assert(peer:read_to_end()), "some")
+    peer:close()
+    server:close()
+    lu.assertEquals((running:wait()), 1)
+  end)
+end
+
 function T.test_ctrl_c_ends_it_with_status_130_and_without_a_trace()
   local waiting = start("unix-listen:@/sock -")
   lu.assertStrContains(waiting:address(), "/sock")

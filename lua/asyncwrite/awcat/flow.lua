@@ -84,6 +84,7 @@ end
 local function finish(self)
   if not self.to.shared then
     local ok, message, code = self.w:shutdown()
+    self.is_whole = ok
     return not ok and self:failed(message, code) or nil
   end
   local failed = self:flush()
@@ -99,6 +100,12 @@ local function ended(self)
     if not ok then failed = failed or M.failure(part.address, message, code) end
   end
   return failed
+end
+
+--- After a failure: a TCP peer hears of it, and does not take what it got for the whole.
+function Flow:break_off()
+  local is_tcp = self.to.address.kind:find("^tcp")
+  if is_tcp and not self.is_whole and not self.w:is_closed() then self.w:set_linger(0) end
 end
 
 --- Everything, then its end. nil, or the failure.
