@@ -159,7 +159,8 @@ function T.test_a_peer_that_leaves_before_it_has_read_everything_fails_the_trans
 end
 
 function T.test_a_tcp_peer_does_not_take_what_a_failure_left_for_the_whole()
-  for _, arguments in ipairs { "/dev/zero PEER --tee 'exec:head -c 1 >/dev/null'", "SOURCE PEER --rate 100M", "SOURCE PEER --sha256" } do
+  for _, arguments in ipairs { "/dev/zero PEER --tee 'exec:head -c 1 >/dev/null'", "SOURCE PEER --rate 100M",
+    "SOURCE PEER --sha256" } do
     check.run(function()
       local server, source = assert(aw.tcp.listen("127.0.0.1", 0)), assert(aw.tcp.listen("127.0.0.1", 0))
       local function address(listener) return "tcp://127.0.0.1:" .. select(2, listener:local_addr()) end
