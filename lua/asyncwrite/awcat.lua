@@ -69,6 +69,7 @@ local function transfer(session, options)
   for i, each in ipairs(flows) do jobs[i] = function() return each:run() end end
   if options.dest.socket and not both then jobs[2] = function() return discard(session.dest) end end
   local failed = together(jobs)
+  for _, each in ipairs(flows) do failed = failed or each:ended() end
   if session.bar then session.bar:finish(count(flows)) end
   session.bar = nil
   return failed

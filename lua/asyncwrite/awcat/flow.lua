@@ -92,8 +92,8 @@ local function finish(self)
   return failed
 end
 
--- All are waited for, also where one tells of a failure.
-local function ended(self)
+--- After all has been read and written: nil, or the failure of a part. All are waited for, also where one tells of one.
+function Flow:ended()
   local failed
   for _, part in ipairs { self.from, self.to, unpack(self.others) } do
     local ok, message, code = part:ended()
@@ -117,7 +117,7 @@ function Flow:run()
     local ok, message, code = self.w:write_all(s)
     if not ok then return self:failed(message, code) end
   end
-  return finish(self) or ended(self)
+  return finish(self)
 end
 
 return M
