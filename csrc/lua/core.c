@@ -88,6 +88,7 @@ static void make_box_metatable(lua_State *L, struct awl_state *st) {
 int luaopen_asyncwrite_core(lua_State *L) {
   static const luaL_Reg *const groups[] = {functions,
                                            awl_task_functions,
+                                           awl_resume_functions,
                                            awl_loop_functions,
                                            awl_waker_functions,
                                            awl_memory_functions,
@@ -114,6 +115,9 @@ int luaopen_asyncwrite_core(lua_State *L) {
     st->meta_waker_ref = awl_new_metatable(L, "waker", awl_waker_methods);
     st->meta_timer_ref = awl_new_metatable(L, "timer", awl_timer_methods);
     st->meta_task_ref = awl_new_metatable(L, "task", awl_task_methods);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, st->meta_task_ref);
+    awl_add_functions(L, awl_resume_methods);
+    lua_pop(L, 1);
     st->meta_copy_ref = awl_new_metatable(L, "copy", awl_copy_methods);
     st->meta_resolve_ref = awl_new_metatable(L, "lookup", awl_resolve_methods);
     st->meta_bridge_ref = awl_new_metatable(L, "bridge", awl_bridge_methods);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tasks as C sees them: a waker per coroutine, the ready list, the context of a poll. Lua resumes the coroutines. */
+/* Tasks as C sees them: a waker per coroutine, the ready list, the context of a poll. */
 #include "lua/awl.h"
 
 #include <stdio.h>
@@ -198,7 +198,7 @@ static int l_task(lua_State *L) {
   return 1;
 }
 
-static struct awl_wakeable *check_handle(lua_State *L) {
+struct awl_wakeable *awl_check_task(lua_State *L) {
   struct awl_handle *handle = awl_check_handle(L, awl_state_of(L)->meta_task_ref);
   struct awl_wakeable *who = handle->who;
   if (who == NULL) luaL_error(L, "the state is closing");
@@ -207,7 +207,7 @@ static struct awl_wakeable *check_handle(lua_State *L) {
 
 /* handle:bind(co): polls in that coroutine are the task's. */
 static int w_bind(lua_State *L) {
-  struct awl_wakeable *who = check_handle(L);
+  struct awl_wakeable *who = awl_check_task(L);
   luaL_checktype(L, 2, LUA_TTHREAD);
   who->co = lua_tothread(L, 2);
   lua_rawgeti(L, LUA_REGISTRYINDEX, who->st->tasks_ref);
@@ -218,7 +218,7 @@ static int w_bind(lua_State *L) {
 }
 
 static int w_wake(lua_State *L) {
-  struct awl_wakeable *who = check_handle(L);
+  struct awl_wakeable *who = awl_check_task(L);
   enqueue(who);
   awl_poke_outside(L, who->st);
   return 0;
@@ -226,7 +226,7 @@ static int w_wake(lua_State *L) {
 
 /* task:finish(): it never runs again; the wakers it left in slots are dead. */
 static int w_finish(lua_State *L) {
-  struct awl_wakeable *who = check_handle(L);
+  struct awl_wakeable *who = awl_check_task(L);
   struct awl_state *st = who->st;
   if (who->waker.dead) return 0;
   who->waker.dead = true;
@@ -234,6 +234,7 @@ static int w_finish(lua_State *L) {
   if (st->current == who) st->current = NULL;
   lua_rawgeti(L, LUA_REGISTRYINDEX, st->tasks_ref);
   if (who->co) {
+    awl_leave_wait(who);
     lua_pushthread(who->co);
     lua_xmove(who->co, L, 1);
     lua_pushnil(L);
@@ -246,7 +247,7 @@ static int w_finish(lua_State *L) {
 
 /* task:unready(): it has gone on by the host's own doing. Its place in the list stays, as a blank. */
 static int w_unready(lua_State *L) {
-  struct awl_wakeable *who = check_handle(L);
+  struct awl_wakeable *who = awl_check_task(L);
   if (!who->queued || who->blank) return 0;
   who->blank = true;
   who->st->nready--;
@@ -255,13 +256,13 @@ static int w_unready(lua_State *L) {
 
 /* task:forget(): its coroutine is collected already. */
 static int w_forget(lua_State *L) {
-  check_handle(L)->co = NULL;
+  awl_check_task(L)->co = NULL;
   return 0;
 }
 
 /* task:refill(): it goes on after a wait that the host ended, with a fresh budget. */
 static int w_refill(lua_State *L) {
-  struct awl_wakeable *who = check_handle(L);
+  struct awl_wakeable *who = awl_check_task(L);
   who->st->current = who;
   who->st->budget = AWL_BUDGET;
   return 0;
@@ -269,7 +270,7 @@ static int w_refill(lua_State *L) {
 
 /* task:enter(): it runs from here on, on the budget of the task that runs now. */
 static int w_enter(lua_State *L) {
-  struct awl_wakeable *who = check_handle(L);
+  struct awl_wakeable *who = awl_check_task(L);
   who->st->current = who;
   who->turn++;
   return 0;
@@ -293,9 +294,7 @@ static int w_gc(lua_State *L) {
   return 0;
 }
 
-/* core.next_ready(): the next task to resume, with a fresh budget; nil when none is ready. */
-static int l_next_ready(lua_State *L) {
-  struct awl_state *st = awl_state_of(L);
+struct awl_wakeable *awl_next_ready(lua_State *L, struct awl_state *st) {
   for (struct awl_wakeable *who; !st->force_turn && (who = dequeue(st));) {
     if (!who->is_task) {
       st->nfunctions--;
@@ -304,19 +303,16 @@ static int l_next_ready(lua_State *L) {
       continue;
     }
     bool live = !who->waker.dead && !who->blank;
-    int ref = who->ref;
     who->blank = false;
-    aw_waker_unref(&who->waker);
+    aw_waker_unref(&who->waker); /* its handle holds one more while it is not dead */
     if (!live) continue;
     st->current = who;
     st->budget = AWL_BUDGET;
     who->turn++;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, st->live_ref);
-    lua_rawgeti(L, -1, ref);
-    return 1;
+    return who;
   }
   st->current = NULL;
-  return 0;
+  return NULL;
 }
 
 /* core.crowded(on): while on, the running task is not alone even if none is ready. */
@@ -336,29 +332,8 @@ static int l_coop(lua_State *L) {
   return 1;
 }
 
-/* core.to_park([anyone]): the task of this coroutine, or nil and why it cannot wait now. anyone: true without a task.
- */
-static int l_to_park(lua_State *L) {
-  struct awl_state *st = awl_state_of(L);
-  struct awl_wakeable *who = st->frame ? NULL : awl_current_task(L, st);
-  bool any = !st->frame && (who || lua_toboolean(L, 1));
-  if (any && lua_isyieldable(L)) {
-    lua_pushboolean(L, true);
-    if (who == NULL) return 1;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, st->live_ref);
-    lua_rawgeti(L, -1, who->ref);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushstring(L, st->frame ? "cannot wait inside with_waker or a poll function of a custom writer"
-                    : any     ? "cannot wait here: across a C call such as table.sort, string.gsub or require"
-                              : "not in the context of a task");
-  return 2;
-}
-
 const luaL_Reg awl_task_functions[] = {
-    {"waker", l_waker},     {"task", l_task}, {"next_ready", l_next_ready}, {"crowded", l_crowded}, {"coop", l_coop},
-    {"to_park", l_to_park}, {NULL, NULL},
+    {"waker", l_waker}, {"task", l_task}, {"crowded", l_crowded}, {"coop", l_coop}, {NULL, NULL},
 };
 
 const luaL_Reg awl_task_methods[] = {

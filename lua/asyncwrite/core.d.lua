@@ -1635,8 +1635,10 @@ function Signal:close() end
 ---@field chaos_code_name fun(number: integer): string
 ---@field is_box fun(value: any): boolean is_stream
 ---@field task fun(co: thread, task: table): asyncwrite.core.Handle makes a task of a coroutine
+---@field run_ready fun(n: integer): integer?, table?, boolean|string?, any lets ready tasks go on, n steps at most, until the executor has to look; see resume.c
 ---@field next_ready fun(): table? the next task to resume, with a fresh budget
 ---@field coop fun(): boolean? false: the budget is spent, the task is woken again and must park (W12); nil outside a task
+---@field park fun(op: string, on?: any, accepted?: integer): string|boolean|nil waits; a string: why it cannot; false: the caller is to yield the three
 ---@field to_park fun(anyone?: boolean): table|true?, string? the task of the calling coroutine, or nil and why it cannot wait
 ---@field crowded fun(on: boolean) while on, the running task is not alone even if none is ready
 ---@field turn fun(wait: boolean) lets the loop run its callbacks; with wait it waits for the first
@@ -1686,6 +1688,9 @@ function Signal:close() end
 ---@field bind fun(self, co: thread) polls in that coroutine are the task's
 ---@field refill fun(self) it goes on after a wait that the host ended, with a fresh budget
 ---@field enter fun(self) it runs from here on, on the budget of the task that runs now
+---@field resume fun(self, ...): boolean?, any one step: nothing when it waits now, else as coroutine.resume
+---@field steady fun(self, on: boolean) while on, the executor need not look at each of its steps
+---@field waits fun(self): string?, any, integer? while it waits: the operation, on what, how many bytes that has accepted
 ---@field finish fun(self) it never runs again
 
 ---@class asyncwrite.core.Timer

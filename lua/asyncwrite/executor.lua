@@ -9,14 +9,14 @@ local create, resume, status, running, yield =
   coroutine.create, coroutine.resume, coroutine.status, coroutine.running, coroutine.yield
 local close_coroutine = coroutine.close -- Lua 5.4
 local unpack = table.unpack or unpack
-local next_ready, pending, to_park = core.next_ready, core.pending, core.to_park
+local next_ready, run_ready, pending = core.next_ready, core.run_ready, core.pending
+local park, to_park = core.park, core.to_park
 
 local M = {}
 local Task = {}
 Task.__index = Task
 M.Task = Task
 
-local PARK = {}                                      -- what a parked task yields
 local CANCELLED = setmetatable({}, { __tostring = function() return "asyncwrite: task cancelled" end })
 local BATCH = 64                                     -- resumes between two turns of the loop, if so many are not ready
 local by_thread = setmetatable({}, { __mode = "kv" }) -- coroutine -> task; LuaJIT has no ephemerons
@@ -140,19 +140,18 @@ function M.ended(task, ok, ...)
   forget(task)
 end
 
-local function after(task, ok, ...)
-  if (...) ~= PARK then
-    if status(task.co) ~= "suspended" then return M.ended(task, ok, ...) end
-    -- A bare coroutine.yield is taken as yield(): nothing else would ever wake the task.
-    task.handle:wake()
-  end
+local function after(task, ...)
+  if select("#", ...) > 0 then return M.ended(task, ...) end
   if task.cancelling then drop(task) end
 end
 
 --- Resumes the task's coroutine.
 function M.step(task, ...)
-  task.started = true
-  after(task, resume(task.co, ...))
+  if not task.started then
+    task.started = true
+    task.handle:steady(not task.by_hand) -- a test resumes that
+  end
+  after(task, task.handle:resume(...))
 end
 
 local function first_step(task)
@@ -175,6 +174,7 @@ function drop(task)
   if host.resume then busy = task.started and not task.parked end
   if busy or task == current() then
     task.cancelling = true
+    task.handle:steady(false)
     return
   end
   task.cancelled = true
@@ -188,7 +188,7 @@ function drop(task)
     unwound(close_coroutine(co))
     forget(task)
   elseif started and state == "suspended" then
-    unwound(resume(co)) -- park raises CANCELLED there
+    unwound(resume(co, true)) -- its yield in park returns that
     forget(task)
   end
 end
@@ -290,26 +290,40 @@ function M.start_now(op, parent, task, f, ...)
   parent.handle:enter()
 end
 
+local function refused(op, why)
+  local task = current()
+  if task and task.done then error(CANCELLED, 0) end
+  core.raise(op, why)
+end
+
+local function park_thread(op, on, accepted)
+  local task, why = to_park()
+  if not task then refused(op, why) end
+  task.op, task.on, task.accepted = op, on, accepted
+  if task.cancelling then drop(task) error(CANCELLED, 0) end
+  task.parked = true
+  host.park(task)
+  task.parked = nil
+  if task.done or task.cancelling then error(CANCELLED, 0) end
+  task.op, task.on, task.accepted = nil, nil, nil
+end
+
 --- Suspends the calling task until it is woken. op and on name the wait in reports; accepted is what timeout tells.
 --- A wake is a hint: the caller polls again.
 function M.park(op, on, accepted)
-  local task, why = to_park()
-  if not task then
-    task = current()
-    if task and task.done then error(CANCELLED, 0) end
-    core.raise(op, why)
+  if host and host.park then return park_thread(op, on, accepted) end
+  local why = park(op, on, accepted)
+  if why == false then why = yield(op, on, accepted) end -- LuaJIT
+  if why then
+    if why == true then error(CANCELLED, 0) end
+    refused(op, why)
   end
-  task.op, task.on, task.accepted = op, on, accepted
-  if host.park then
-    if task.cancelling then drop(task) error(CANCELLED, 0) end
-    task.parked = true
-    host.park(task)
-    task.parked = nil
-  else
-    yield(PARK)
-  end
-  if task.done or task.cancelling then error(CANCELLED, 0) end
-  task.op, task.on, task.accepted = nil, nil, nil
+end
+
+--- While a task waits: the operation, on what, and how many bytes that has accepted.
+function M.waits(task)
+  if host.park then return task.op, task.on, task.accepted end
+  return task.handle:waits()
 end
 
 -- Kept for their run, which raises the first; what belongs to no run would be kept for ever.
@@ -326,21 +340,30 @@ local function report_failures()
   failures = kept
 end
 
---- Lets the tasks that are ready go on, and then some that these made ready. Hosts call it after each turn of the loop.
-function M.run_ready()
-  local ready, resume_thread = pending(), host.resume
-  for _ = 1, ready > BATCH and ready or BATCH do
+-- What core.run_ready leaves to the executor. Returns how many steps are left.
+local function look_after(left, task, how, ...)
+  if not task then return 0 end
+  if how == nil and task.by_hand then task:by_hand() -- a test resumes it
+  elseif how == nil then first_step(task)
+  elseif how == "waits" then drop(task)
+  else M.ended(task, how, ...)
+  end
+  return left
+end
+
+local function resume_threads(n)
+  for _ = 1, n do
     local task = next_ready()
     if not task then break end
-    if resume_thread then
-      resume_thread(task)
-    elseif task.by_hand then -- a test resumes it
-      task:by_hand()
-    elseif task.started then
-      after(task, resume(task.co))
-    else
-      first_step(task)
-    end
+    host.resume(task)
+  end
+end
+
+--- Lets the tasks that are ready go on, and then some that these made ready. Hosts call it after each turn of the loop.
+function M.run_ready()
+  local left = math.max(pending(), BATCH)
+  if host.resume then resume_threads(left) else
+    repeat left = look_after(run_ready(left)) until left == 0
   end
   if #failures > 0 then report_failures() end
 end
@@ -357,7 +380,7 @@ function M.count() return nlive end
 
 -- ---- Reports ----
 --- The message that names every task but that of the caller; how many.
-function M.report() return report.text(live, threads, current()) end
+function M.report() return report.text(live, threads, current(), M.waits) end
 
 --- The message, if nothing but the caller can wake any of them; else nil.
 function M.stuck()

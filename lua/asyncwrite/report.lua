@@ -21,18 +21,19 @@ local function source_line(co)
   return "?"
 end
 
-local function describe(task, co)
-  local what = task.op or "nothing: it yielded by itself"
-  local on = task.on and " on " .. tostring(task.on) or ""
+local function describe(task, co, waits)
+  local what, on = waits(task)
+  what = what or "nothing: it yielded by itself"
+  on = on and " on " .. tostring(on) or ""
   return ("  task '%s' waits in %s%s at %s"):format(task:name(), what, on, source_line(co))
 end
 
 --- Names the tasks of a set but mine, each with where it waits, in what operation, on what. threads: task -> coroutine,
---- of those that do not know it. Returns how many they are, too.
-function M.text(tasks, threads, mine)
+--- of those that do not know it. waits(task): executor.waits. Returns how many they are, too.
+function M.text(tasks, threads, mine, waits)
   local lines = {}
   for task in pairs(tasks) do
-    if task ~= mine and not task.by_hand then lines[#lines + 1] = describe(task, task.co or threads[task]) end
+    if task ~= mine and not task.by_hand then lines[#lines + 1] = describe(task, task.co or threads[task], waits) end
   end
   table.sort(lines)
   return ("%d task(s) wait and nothing can wake them:\n%s"):format(#lines, table.concat(lines, "\n")), #lines

@@ -91,7 +91,7 @@ function Harness:is_done() return self.task.done == true end
 function Harness:waits()
   local task = self.task
   if task.done then return nil end
-  return task.op, task.on, task.accepted
+  return executor.waits(task)
 end
 
 --- Drops the operation where it waits, as a cancel does.
