@@ -31,7 +31,7 @@ struct awl_wakeable {
   struct awl_trace *trace; /* of the stream it waits on, which is told of the wake; NULL mostly */
   const char *op;          /* tasks: what it waits in, while it does; below, on what: a place on its own stack */
   unsigned char on;
-  bool steady; /* tasks: the executor need not look at each of its steps */
+  bool steady;          /* tasks: the executor need not look at each of its steps */
   lua_Integer accepted; /* tasks: by the operation that waits; negative: it does not count */
 };
 
@@ -149,8 +149,8 @@ void awl_where(lua_State *L, char *text, size_t size);
 aw_waker *awl_context(lua_State *L, struct awl_state *st, const char *op); /* raises outside a task; may be NULL */
 struct awl_wakeable *awl_current_task(lua_State *L, struct awl_state *st); /* NULL when L is no task */
 void awl_note(struct awl_parked *at, struct awl_wakeable *who);            /* who may be NULL */
-struct awl_wakeable *awl_next_ready(lua_State *L, struct awl_state *st); /* to be resumed, with a fresh budget */
-struct awl_wakeable *awl_check_task(lua_State *L);                       /* the handle at 1 */
+struct awl_wakeable *awl_next_ready(lua_State *L, struct awl_state *st);   /* to be resumed, with a fresh budget */
+struct awl_wakeable *awl_check_task(lua_State *L);                         /* the handle at 1 */
 bool awl_spend(struct awl_state *st);                         /* false: out of budget, the task is woken again */
 void awl_drain_functions(lua_State *L, struct awl_state *st); /* calls woken functions; below a poll its end does */
 void awl_poke_outside(lua_State *L, struct awl_state *st);    /* wakes the host, unless it or a task is running */
@@ -164,6 +164,12 @@ extern const luaL_Reg awl_task_functions[], awl_task_methods[], awl_loop_functio
 const char *awl_cannot_park(lua_State *L, struct awl_state *st, const struct awl_wakeable *who);
 void awl_leave_wait(struct awl_wakeable *who); /* its coroutine is about to go on */
 extern const luaL_Reg awl_resume_functions[], awl_resume_methods[];
+
+/* wait.c */
+#ifndef AWL_LUA_YIELDS
+int awl_wait(lua_State *L, const char *op, lua_Integer accepted, lua_KContext context, lua_KFunction k);
+#endif
+extern const luaL_Reg awl_wait_functions[];
 
 /* waker.c */
 int awl_push_waker(lua_State *L, struct awl_state *st, aw_waker *waker);

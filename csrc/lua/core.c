@@ -89,6 +89,7 @@ int luaopen_asyncwrite_core(lua_State *L) {
   static const luaL_Reg *const groups[] = {functions,
                                            awl_task_functions,
                                            awl_resume_functions,
+                                           awl_wait_functions,
                                            awl_loop_functions,
                                            awl_waker_functions,
                                            awl_memory_functions,

@@ -42,12 +42,12 @@ static const char *method_name(lua_State *L) {
   return name;
 }
 
-/* Finds the first caller outside the library. *op becomes the name of the method that it called. */
+/* Finds the first caller outside the library. *op becomes the name of the method that it called. Level 0 is ours. */
 static bool user_level(lua_State *L, lua_Debug *user, const char **op) {
   lua_Debug ar;
-  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Slnf", &ar);
-    if (ar.what[0] == 'C' || !is_library(L, &ar)) {
+    if (level > 0 && (ar.what[0] == 'C' || !is_library(L, &ar))) {
       lua_pop(L, 1);
       if (ar.currentline < 0) return false;
       *user = ar;

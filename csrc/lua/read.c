@@ -63,31 +63,49 @@ static void need_buffer(lua_State *L, struct awl_box *b, const char *op) {
   if (rc < 0) awl_raise(L, op, "not enough memory");
 }
 
-/* poll_read_until(delim, max[, line]): data up to and with delim; what is left at end of file; then nil. line: without
- * the delimiter, and without "\r" before it. */
-static int w_poll_read_until(lua_State *L) {
-  const char *op = "poll_read_until", *data = "";
-  size_t dlen;
-  bool line = lua_toboolean(L, 4);
-  struct awl_box *b = check_open(L, op);
-  if (!b) return awl_fail(L, UV_ECANCELED);
-  const char *delim = awl_check_string(L, op, 2, 1, "delimiter", &dlen);
-  size_t max = awl_opt_size(L, op, 3, line ? 1 : 2, "max", 1024 * 1024, 1, SIZE_MAX / 2);
-  if (dlen == 0) awl_arg_error(L, op, 1, "delimiter", "it is empty");
+/* Data up to and with delim; what is left at end of file; then nil. line: without the delimiter, and without "\r"
+ * before it. */
+static int read_until(lua_State *L, struct awl_box *b, const char *op, const uv_buf_t *delim, size_t max, bool line) {
+  const char *data = "";
   need_buffer(L, b, op);
   struct awl_poll p;
   awl_begin(L, &p, b, AWL_READ, op, false);
-  ssize_t n = p.early ? p.early : aw_buf_reader_poll_until(b->r, p.waker, delim, dlen, max, &data);
+  ssize_t n = p.early ? p.early : aw_buf_reader_poll_until(b->r, p.waker, delim->base, delim->len, max, &data);
   n = awl_end(L, &p, n);
   if (n > 0 && b->closed) n = UV_ECANCELED;
   if (n <= 0) return push_data(L, n, data);
   size_t len = (size_t)n;
-  bool ended = len >= dlen && memcmp(data + len - dlen, delim, dlen) == 0;
-  if (line && ended) len -= dlen;
+  bool ended = len >= delim->len && memcmp(data + len - delim->len, delim->base, delim->len) == 0;
+  if (line && ended) len -= delim->len;
   if (line && ended && len > 0 && data[len - 1] == '\r') len--;
   lua_pushlstring(L, data, len);
   aw_buf_reader_consume(b->r, (size_t)n);
   return 1;
+}
+
+enum { MAX_LINE = 1024 * 1024 };
+
+/* poll_read_until(delim, max[, line]) */
+static int w_poll_read_until(lua_State *L) {
+  const char *op = "poll_read_until";
+  uv_buf_t delim;
+  bool line = lua_toboolean(L, 4);
+  struct awl_box *b = check_open(L, op);
+  if (!b) return awl_fail(L, UV_ECANCELED);
+  delim.base = (char *)(uintptr_t)awl_check_string(L, op, 2, 1, "delimiter", &delim.len);
+  size_t max = awl_opt_size(L, op, 3, line ? 1 : 2, "max", MAX_LINE, 1, SIZE_MAX / 2);
+  if (delim.len == 0) awl_arg_error(L, op, 1, "delimiter", "it is empty");
+  return read_until(L, b, op, &delim, max, line);
+}
+
+/* poll_read_line(max): what read_line waits for */
+static int w_poll_read_line(lua_State *L) {
+  const char *op = "poll_read_line";
+  static char newline[] = "\n";
+  struct awl_box *b = check_open(L, op);
+  if (!b) return awl_fail(L, UV_ECANCELED);
+  size_t max = awl_opt_size(L, op, 2, 1, "max", MAX_LINE, 1, SIZE_MAX / 2);
+  return read_until(L, b, op, &(uv_buf_t){.base = newline, .len = 1}, max, true);
 }
 
 /* poll_fill_buf(): what is buffered, after one read where that is nothing; consume(n) takes it. */
@@ -115,6 +133,11 @@ static int w_consume(lua_State *L) {
 }
 
 const luaL_Reg awl_read_methods[] = {
-    {"poll_read", w_poll_read},         {"try_read", w_try_read}, {"poll_read_until", w_poll_read_until},
-    {"poll_fill_buf", w_poll_fill_buf}, {"consume", w_consume},   {NULL, NULL},
+    {"poll_read", w_poll_read},
+    {"try_read", w_try_read},
+    {"poll_read_until", w_poll_read_until},
+    {"poll_fill_buf", w_poll_fill_buf},
+    {"consume", w_consume},
+    {"poll_read_line", w_poll_read_line},
+    {NULL, NULL},
 };

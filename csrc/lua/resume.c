@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How tasks that are coroutines go on and wait. Lua's executor sees how each starts and ends; the steps between, one for
- * every message of a connection, need nothing of it. */
+/* How tasks that are coroutines go on and wait. Lua's executor sees how each starts and ends; the steps between, one
+ * for every message of a connection, need nothing of it. */
 #include "lua/awl.h"
 
 /* Results of a step. */
@@ -18,7 +18,8 @@ void awl_leave_wait(struct awl_wakeable *who) {
   who->op = NULL;
 }
 
-/* Resumes the task with the n values on top of L. It does not end below: only the executor ends it. What it returned is on L afterwards, *n values, or its error. */
+/* Resumes the task with the n values on top of L. It does not end below: only the executor ends it. What it returned is
+ * on L afterwards, *n values, or its error. */
 static int step(lua_State *L, struct awl_wakeable *who, int *n) {
   lua_State *co = who->co;
   if (co == NULL || !can_go_on(co) || !lua_checkstack(co, *n + 1)) {
@@ -62,7 +63,6 @@ static int w_steady(lua_State *L) {
   return 0;
 }
 
-
 /* Puts left and the task before what is on L. */
 static int push_left(lua_State *L, lua_Integer left, const struct awl_wakeable *who) {
   lua_pushinteger(L, left);
@@ -73,8 +73,8 @@ static int push_left(lua_State *L, lua_Integer left, const struct awl_wakeable *
 }
 
 /* core.run_ready(n): lets the tasks that are ready go on, n steps at most, until the executor has to look: how many are
- * left of n, the task, and: nil, when it is not steady and has yet to go on; "waits", when it ceased to be steady in its
- * step; or as coroutine.resume. Nothing when no more are ready. */
+ * left of n, the task, and: nil, when it is not steady and has yet to go on; "waits", when it ceased to be steady in
+ * its step; or as coroutine.resume. Nothing when no more are ready. */
 static int l_run_ready(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
   lua_Integer left = lua_tointeger(L, 1);
@@ -106,7 +106,8 @@ const char *awl_cannot_park(lua_State *L, struct awl_state *st, const struct awl
   return "cannot wait here: across a C call such as table.sort, string.gsub or require";
 }
 
-/* core.to_park([anyone]): the task of this coroutine, or nil and why it cannot wait now. anyone: true without a task. */
+/* core.to_park([anyone]): the task of this coroutine, or nil and why it cannot wait now. anyone: true without a task.
+ */
 static int l_to_park(lua_State *L) {
   struct awl_state *st = awl_state_of(L);
   struct awl_wakeable nobody, *who = awl_current_task(L, st);
@@ -160,5 +161,8 @@ const luaL_Reg awl_resume_functions[] = {
 };
 
 const luaL_Reg awl_resume_methods[] = {
-    {"resume", w_resume}, {"steady", w_steady}, {"waits", w_waits}, {NULL, NULL},
+    {"resume", w_resume},
+    {"steady", w_steady},
+    {"waits", w_waits},
+    {NULL, NULL},
 };

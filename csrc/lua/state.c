@@ -103,7 +103,8 @@ aw_reactor *awl_reactor(lua_State *L, struct awl_state *st, const char *op) {
 void awl_add_functions(lua_State *L, const luaL_Reg *functions) {
   for (; functions->name; functions++) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &awl_state_key);
-    lua_pushcclosure(L, functions->func, 1);
+    if (functions->func) lua_pushcclosure(L, functions->func, 1);
+    else lua_pushboolean(L, 0), lua_replace(L, -2); /* as luaL_setfuncs */
     lua_setfield(L, -2, functions->name);
   }
 }

@@ -238,6 +238,32 @@ static int w_write_all_first(lua_State *L) {
   return 1;
 }
 
+#ifndef AWL_LUA_YIELDS
+/* write_all(w, s, ...): n are the results of its first or a further step. */
+static int write_all_on(lua_State *L, int n);
+
+static int write_all_woken(lua_State *L, int status, lua_KContext done) {
+  (void)status;
+  struct awl_box *b = check_open(L, "write_all");
+  return write_all_on(L, b ? write_strings(L, b, 2, (size_t)done) : push_step(L, (size_t)done, UV_ECANCELED));
+}
+
+static int write_all_on(lua_State *L, int n) {
+  if (n == 1) return 1;
+  lua_Integer done = lua_tointeger(L, -n);
+  if (n == 3) { /* done, message, code */
+    lua_pushinteger(L, done);
+    lua_pushnil(L);
+    lua_replace(L, -5);
+    return 4;
+  }
+  lua_pop(L, n);
+  return awl_wait(L, "write_all", done, (lua_KContext)done, write_all_woken);
+}
+
+static int w_write_all(lua_State *L) { return write_all_on(L, w_write_all_first(L)); }
+#endif
+
 /* write_all_vectored_step(w, list, done) */
 static int w_write_all_vectored_step(lua_State *L) {
   const char *op = "write_all_vectored";
@@ -285,6 +311,9 @@ const luaL_Reg awl_write_methods[] = {
     {"is_write_vectored", w_is_write_vectored},
     {"try_write", w_try_write},
     {"write_all_first", w_write_all_first},
+#ifndef AWL_LUA_YIELDS
+    {"write_all", w_write_all},
+#endif
     {"write_all_step", w_write_all_step},
     {"write_all_vectored_step", w_write_all_vectored_step},
     {NULL, NULL},

@@ -1639,6 +1639,7 @@ function Signal:close() end
 ---@field next_ready fun(): table? the next task to resume, with a fresh budget
 ---@field coop fun(): boolean? false: the budget is spent, the task is woken again and must park (W12); nil outside a task
 ---@field park fun(op: string, on?: any, accepted?: integer): string|boolean|nil waits; a string: why it cannot; false: the caller is to yield the three
+---@field waiting (fun(op: string, poll: function, counts?: boolean): function)|false the method that waits for what a poll returns; false on LuaJIT
 ---@field to_park fun(anyone?: boolean): table|true?, string? the task of the calling coroutine, or nil and why it cannot wait
 ---@field crowded fun(on: boolean) while on, the running task is not alone even if none is ready
 ---@field turn fun(wait: boolean) lets the loop run its callbacks; with wait it waits for the first

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The operations that wait: loops of a poll in C and a park in Lua. They become methods of every writer and reader.
+-- The operations that wait: loops of a poll in C and a park. They become methods of every writer and reader.
 
 local core = require "asyncwrite.core"
 core.library()
@@ -7,47 +7,41 @@ local task = require "asyncwrite.task"
 
 local park = task.park
 local methods = core.methods
-local poll_write, poll_write_vectored, poll_write_buf =
-  methods.poll_write, methods.poll_write_vectored, methods.poll_write_buf
-local poll_flush, poll_shutdown, poll_read = methods.poll_flush, methods.poll_shutdown, methods.poll_read
-local poll_read_until, poll_fill_buf = methods.poll_read_until, methods.poll_fill_buf
+local poll_write, poll_write_buf, poll_read, poll_read_until, poll_read_line =
+  methods.poll_write, methods.poll_write_buf, methods.poll_read, methods.poll_read_until, methods.poll_read_line
 local write_all_first, write_all_step, write_all_vectored_step =
   methods.write_all_first, methods.write_all_step, methods.write_all_vectored_step
 methods.write_all_first, methods.write_all_step, methods.write_all_vectored_step = nil, nil, nil
+methods.poll_read_line = nil
 
 local M = {}
+
+-- waiting(op, poll, counts): the method that waits for what a poll returns. counts: a failure is told with the number of
+-- bytes accepted, which is 0. Lua 5.4 has it in C (wait.c).
+local waiting = core.waiting or function(op, poll, counts)
+  return function(self, ...)
+    while true do
+      local result, message, code = poll(self, ...)
+      if result then return result end
+      if result == false then park(op, self)
+      elseif counts then return nil, message, code, 0
+      elseif code then return nil, message, code
+      else return nil -- the end of file
+      end
+    end
+  end
+end
 
 -- ---- Writing ----
 
 --- One write, when there is room: how many bytes were accepted. Cancel-safe (A3).
-function methods.write(w, s, i, j)
-  while true do
-    local n, message, code = poll_write(w, s, i, j)
-    if n then return n end
-    if n == nil then return nil, message, code, 0 end
-    park("write", w)
-  end
-end
+methods.write = waiting("write", poll_write, true)
 
 --- One write from a list of strings, as of their concatenation. Cancel-safe (A3).
-function methods.write_vectored(w, list)
-  while true do
-    local n, message, code = poll_write_vectored(w, list)
-    if n then return n end
-    if n == nil then return nil, message, code, 0 end
-    park("write_vectored", w)
-  end
-end
+methods.write_vectored = waiting("write_vectored", methods.poll_write_vectored, true)
 
 --- One write from a cursor, which is advanced by what was accepted. Cancel-safe (A3, A5).
-function methods.write_buf(w, cursor)
-  while true do
-    local n, message, code = poll_write_buf(w, cursor)
-    if n then return n end
-    if n == nil then return nil, message, code, 0 end
-    park("write_buf", w)
-  end
-end
+methods.write_buf = waiting("write_buf", poll_write_buf, true)
 
 -- Goes on where a step stopped: why is false (wait), or the message of an error.
 local function write_on(op, w, done, why, code, ...)
@@ -59,8 +53,8 @@ local function write_on(op, w, done, why, code, ...)
   end
 end
 
---- Writes all strings. true, or nil, message, code, and how many bytes were accepted (A1, A2).
-function methods.write_all(w, ...)
+--- Writes all strings. true, or nil, message, code, and how many bytes were accepted (A1, A2). In C for Lua 5.4.
+methods.write_all = methods.write_all or function(w, ...)
   local done, why, code = write_all_first(w, ...)
   if done == true then return true end
   -- No tail calls in methods: their frames tell errors and reports what was called.
@@ -113,42 +107,15 @@ function methods.writef(w, format, ...)
 end
 
 --- Waits until everything accepted has reached the destination (F1).
-function methods.flush(w)
-  while true do
-    local ok, message, code = poll_flush(w)
-    if ok then return true end
-    if ok == nil then return nil, message, code end
-    park("flush", w)
-  end
-end
+methods.flush = waiting("flush", methods.poll_flush)
 
 --- Flushes, says goodbye and closes the write direction down to the last writer (S1-S3). Reading goes on.
-function methods.shutdown(w)
-  while true do
-    local ok, message, code = poll_shutdown(w)
-    if ok then return true end
-    if ok == nil then return nil, message, code end
-    park("shutdown", w)
-  end
-end
+methods.shutdown = waiting("shutdown", methods.poll_shutdown)
 
 -- ---- Reading ----
 
--- nil alone is the end of file; a failure has its texts.
-local function failed(message, code)
-  if code then return nil, message, code end
-  return nil
-end
-
 --- Up to max bytes (default and at most 64 KiB) as soon as there are any; nil at end of file; nil, message, code.
-function methods.read(r, max)
-  while true do
-    local s, message, code = poll_read(r, max)
-    if s then return s end
-    if s == nil then return failed(message, code) end
-    park("read", r)
-  end
-end
+methods.read = waiting("read", poll_read)
 
 local function check_count(op, name, n)
   if type(n) ~= "number" or n < 0 or n % 1 ~= 0 then
@@ -183,24 +150,10 @@ end
 
 --- Up to and with the delimiter (any string); at end of file what is left, then nil. More than max bytes (default
 --- 1 MiB) without it: nil, message, "EMSGSIZE". Nothing is lost by a cancel.
-function methods.read_until(r, delimiter, max)
-  while true do
-    local s, message, code = poll_read_until(r, delimiter, max)
-    if s then return s end
-    if s == nil then return failed(message, code) end
-    park("read_until", r)
-  end
-end
+methods.read_until = waiting("read_until", poll_read_until)
 
 --- A line without its "\n" or "\r\n".
-function methods.read_line(r, max)
-  while true do
-    local s, message, code = poll_read_until(r, "\n", max, true)
-    if s then return s end
-    if s == nil then return failed(message, code) end
-    park("read_line", r)
-  end
-end
+methods.read_line = waiting("read_line", poll_read_line)
 
 --- for line in r:lines() do ... end; an error of the reader is raised.
 function methods.lines(r, max)
@@ -209,7 +162,7 @@ function methods.lines(r, max)
   return function()
     task.need_task("lines")
     while true do
-      local line, message = poll_read_until(r, "\n", max, true)
+      local line, message = poll_read_line(r, max)
       if message then error(message, 0) end
       if line ~= false then return line end
       park("lines", r)
@@ -242,14 +195,7 @@ function methods.read_to_end(r, max)
 end
 
 --- What is buffered, after one read where that is nothing; r:consume(n) takes it.
-function methods.fill_buf(r)
-  while true do
-    local s, message, code = poll_fill_buf(r)
-    if s then return s end
-    if s == nil then return failed(message, code) end
-    park("fill_buf", r)
-  end
-end
+methods.fill_buf = waiting("fill_buf", methods.poll_fill_buf)
 
 -- ---- Numbers (A6): write_u8 ... write_f64_le, read_u8 ... read_f64_le ----
 for _, kind in ipairs { "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "u128", "i128", "f32", "f64" } do

@@ -232,7 +232,7 @@ T.test_arguments_of_the_reading_methods = misuses {
   "bad argument #1 'n' to 'read_exact' (integer of at least 0 expected, got nil)",
   function() duplex:read_exact(-1) end, "bad argument #1 'n' to 'read_exact' (integer of at least 0 expected, got -1)",
   function() duplex:read_exact(0.5) end, "bad argument #1 'n' to 'read_exact' (integer of at least 0 expected, got 0.5)",
-  function() duplex:read_until() end, "bad argument #1 'delimiter' to 'read_until' (string expected, got nil)",
+  function() duplex:read_until(nil) end, "bad argument #1 'delimiter' to 'read_until' (string expected, got nil)",
   function() duplex:read_until("") end, "bad argument #1 'delimiter' to 'read_until' (it is empty)",
   function() duplex:read_until("x", 0) end,
   ("bad argument #2 'max' to 'read_until' (integer from 1 to %s expected, got 0)"):format(HUGE),
