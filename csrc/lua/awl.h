@@ -130,6 +130,7 @@ aw_reactor *awl_reactor(lua_State *L, struct awl_state *st, const char *op); /* 
 void awl_add_functions(lua_State *L, const luaL_Reg *functions);             /* into the table on top, state upvalue */
 int awl_new_metatable(lua_State *L, const char *name, const luaL_Reg *methods); /* returns its reference */
 void awl_set_metatable(lua_State *L, int ref);
+void *awl_to_handle(lua_State *L, int index, int ref); /* the userdata at index, if that is its metatable; or NULL */
 void *awl_check_handle(lua_State *L, int ref); /* the userdata at 1, if that is its metatable */
 
 /* errors.c */
@@ -167,7 +168,7 @@ extern const luaL_Reg awl_resume_functions[], awl_resume_methods[];
 
 /* wait.c */
 #ifndef AWL_LUA_YIELDS
-int awl_wait(lua_State *L, const char *op, lua_Integer accepted, lua_KContext context, lua_KFunction k);
+int awl_wait(lua_State *L, const char *op, int on, lua_Integer accepted, lua_KContext context, lua_KFunction k);
 #endif
 extern const luaL_Reg awl_wait_functions[];
 

@@ -126,11 +126,16 @@ void awl_set_metatable(lua_State *L, int ref) {
   lua_setmetatable(L, -2);
 }
 
-void *awl_check_handle(lua_State *L, int ref) {
-  void *handle = lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1) ? lua_touserdata(L, 1) : NULL;
-  if (handle == NULL) luaL_argerror(L, 1, "wrong self");
+void *awl_to_handle(lua_State *L, int index, int ref) {
+  if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index)) return NULL;
   lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
-  if (!lua_rawequal(L, -1, -2)) luaL_argerror(L, 1, "wrong self");
+  bool same = lua_rawequal(L, -1, -2);
   lua_pop(L, 2);
+  return same ? lua_touserdata(L, index) : NULL;
+}
+
+void *awl_check_handle(lua_State *L, int ref) {
+  void *handle = awl_to_handle(L, 1, ref);
+  if (handle == NULL) luaL_argerror(L, 1, "wrong self");
   return handle;
 }

@@ -5,14 +5,14 @@
 
 #ifndef AWL_LUA_YIELDS
 
-/* Suspends the task that called the method, whose stream is at 1. It goes on in k. */
-int awl_wait(lua_State *L, const char *op, lua_Integer accepted, lua_KContext context, lua_KFunction k) {
+/* Suspends the calling task, which waits for what is at index on. It goes on in k. */
+int awl_wait(lua_State *L, const char *op, int on, lua_Integer accepted, lua_KContext context, lua_KFunction k) {
   struct awl_state *st = awl_state_of(L);
   struct awl_wakeable *who = awl_current_task(L, st);
   const char *why = awl_cannot_park(L, st, who);
   if (why) awl_raise(L, op, "%s", why);
   who->op = op;
-  who->on = 1;
+  who->on = (unsigned char)on;
   who->accepted = accepted;
   return lua_yieldk(L, 0, context, k);
 }
@@ -26,7 +26,7 @@ static int go_on(lua_State *L, int status, lua_KContext nargs) {
   int n = lua_tocfunction(L, lua_upvalueindex(POLL))(L); /* on the same stack, with the same first upvalue */
   if (n == 1 && lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
     lua_settop(L, (int)nargs);
-    return awl_wait(L, lua_tostring(L, lua_upvalueindex(OP)), -1, nargs, go_on);
+    return awl_wait(L, lua_tostring(L, lua_upvalueindex(OP)), 1, -1, nargs, go_on);
   }
   if (n == 3 && lua_toboolean(L, lua_upvalueindex(COUNTS))) lua_pushinteger(L, 0), n++;
   return n;

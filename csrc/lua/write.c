@@ -258,7 +258,7 @@ static int write_all_on(lua_State *L, int n) {
     return 4;
   }
   lua_pop(L, n);
-  return awl_wait(L, "write_all", done, (lua_KContext)done, write_all_woken);
+  return awl_wait(L, "write_all", 1, done, (lua_KContext)done, write_all_woken);
 }
 
 static int w_write_all(lua_State *L) { return write_all_on(L, w_write_all_first(L)); }

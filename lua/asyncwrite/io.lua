@@ -221,15 +221,32 @@ end
 
 -- ---- Copying ----
 
+-- Lua 5.4 has these loops in C (copy.c).
+local run_copy = core.run_copy or function(pump, r, w)
+  while true do
+    local ok, message, code = pump:poll(r, w)
+    if ok ~= false then return ok, message, code end
+    park("copy", w, pump:total())
+  end
+end
+
+local run_copies = core.run_copies or function(there, back, a, b)
+  local there_done, back_done, message, code
+  while true do
+    if not there_done then there_done, message, code = there:poll(a, b) end
+    if not message and not back_done then back_done, message, code = back:poll(b, a) end
+    if message then return nil, message, code end
+    if there_done and back_done then return true end
+    park("copy_bidirectional", a, there:total() + back:total())
+  end
+end
+
 --- Everything from r to w (A7). The count, or nil, message, code and the count until then. w is flushed, not shut down.
 function M.copy(r, w, buffer)
   local pump = core.copy(r, w, buffer, false)
-  while true do
-    local ok, message, code = pump:poll(r, w)
-    if ok then return pump:total() end
-    if ok == nil then return nil, message, code, pump:total() end
-    park("copy", w, pump:total())
-  end
+  local ok, message, code = run_copy(pump, r, w)
+  if ok then return pump:total() end
+  return nil, message, code, pump:total()
 end
 
 --- Both ways at once until both ends have seen end of file; each end of file shuts the other side's writing down (A9).
@@ -238,14 +255,9 @@ function M.copy_bidirectional(a, b, buffer)
   core.check_stream("copy_bidirectional", 1, "a", a, "rw")
   core.check_stream("copy_bidirectional", 2, "b", b, "rw")
   local there, back = core.copy(a, b, buffer, true), core.copy(b, a, buffer, true)
-  local there_done, back_done, message, code
-  while true do
-    if not there_done then there_done, message, code = there:poll(a, b) end
-    if not message and not back_done then back_done, message, code = back:poll(b, a) end
-    if message then return nil, message, code, there:total(), back:total() end
-    if there_done and back_done then return there:total(), back:total() end
-    park("copy_bidirectional", a, there:total() + back:total())
-  end
+  local ok, message, code = run_copies(there, back, a, b)
+  if ok then return there:total(), back:total() end
+  return nil, message, code, there:total(), back:total()
 end
 
 return M
