@@ -142,6 +142,12 @@ const char *awl_check_string(lua_State *L, const char *op, int index, int arg, c
 }
 
 size_t awl_check_size(lua_State *L, const char *op, int index, int arg, const char *name, size_t min, size_t max) {
+#if LUA_VERSION_NUM >= 504
+  if (lua_isinteger(L, index)) { /* the common case, which costs little */
+    lua_Integer i = lua_tointeger(L, index);
+    if (i >= 0 && (size_t)i >= min && (size_t)i <= max) return (size_t)i;
+  }
+#endif
   if (lua_type(L, index) != LUA_TNUMBER) awl_type_error(L, op, index, arg, name, "number");
   lua_Number n = lua_tonumber(L, index);
   lua_Integer whole = n >= 0 && n < 1e15 ? (lua_Integer)n : -1;

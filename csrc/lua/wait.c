@@ -20,19 +20,24 @@ int awl_wait(lua_State *L, const char *op, int on, lua_Integer accepted, lua_KCo
 /* Upvalues of a waiting method, after the state. */
 enum { POLL = 2, OP, COUNTS };
 
-static int go_on(lua_State *L, int status, lua_KContext nargs) {
-  (void)status;
-  lua_settop(L, (int)nargs);
+static int go_on(lua_State *L, int status, lua_KContext nargs);
+
+static int attempt(lua_State *L, int nargs) {
   int n = lua_tocfunction(L, lua_upvalueindex(POLL))(L); /* on the same stack, with the same first upvalue */
   if (n == 1 && lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
-    lua_settop(L, (int)nargs);
+    lua_settop(L, nargs);
     return awl_wait(L, lua_tostring(L, lua_upvalueindex(OP)), 1, -1, nargs, go_on);
   }
   if (n == 3 && lua_toboolean(L, lua_upvalueindex(COUNTS))) lua_pushinteger(L, 0), n++;
   return n;
 }
 
-static int waiting_method(lua_State *L) { return go_on(L, 0, lua_gettop(L)); }
+static int go_on(lua_State *L, int status, lua_KContext nargs) {
+  (void)status;
+  return attempt(L, (int)nargs);
+}
+
+static int waiting_method(lua_State *L) { return attempt(L, lua_gettop(L)); }
 
 /* core.waiting(op, poll, counts): the method that waits for what poll, a poll of ours, returns. counts: a failure is
  * told with the number of bytes accepted, which is 0. */
