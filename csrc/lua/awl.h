@@ -131,7 +131,7 @@ void awl_add_functions(lua_State *L, const luaL_Reg *functions);             /* 
 int awl_new_metatable(lua_State *L, const char *name, const luaL_Reg *methods); /* returns its reference */
 void awl_set_metatable(lua_State *L, int ref);
 void *awl_to_handle(lua_State *L, int index, int ref); /* the userdata at index, if that is its metatable; or NULL */
-void *awl_check_handle(lua_State *L, int ref); /* the userdata at 1, if that is its metatable */
+void *awl_check_handle(lua_State *L, int ref);         /* the userdata at 1, if that is its metatable */
 
 /* errors.c */
 _Noreturn int awl_raise(lua_State *L, const char *op, const char *fmt,

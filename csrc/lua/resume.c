@@ -18,16 +18,20 @@ void awl_leave_wait(struct awl_wakeable *who) {
   who->op = NULL;
 }
 
+/* A message instead of the values on top of one of the two stacks. */
+static int fail(lua_State *L, lua_State *values, int *n, const char *message) {
+  lua_pop(values, *n);
+  lua_pushstring(L, message);
+  *n = 1;
+  return FAILED;
+}
+
 /* Resumes the task with the n values on top of L. It does not end below: only the executor ends it. What it returned is
  * on L afterwards, *n values, or its error. */
 static int step(lua_State *L, struct awl_wakeable *who, int *n) {
   lua_State *co = who->co;
-  if (co == NULL || !can_go_on(co) || !lua_checkstack(co, *n + 1)) {
-    lua_pop(L, *n);
-    lua_pushliteral(L, "the task's coroutine was resumed by somebody else");
-    *n = 1;
-    return FAILED;
-  }
+  if (co == NULL || !can_go_on(co)) return fail(L, L, n, "the task's coroutine was resumed by somebody else");
+  if (!lua_checkstack(co, *n + 1)) return fail(L, L, n, "too many arguments for a task");
   awl_leave_wait(who);
   lua_xmove(L, co, *n);
   int status = awl_resume(co, L, *n, n);
@@ -36,7 +40,7 @@ static int step(lua_State *L, struct awl_wakeable *who, int *n) {
   if (status == LUA_YIELD && !parked) lua_pop(co, *n), who->waker.type->wake(&who->waker);
   if (status == LUA_YIELD) return WAITS;
   if (status != 0) *n = 1;
-  luaL_checkstack(L, *n + 3, "results of a task");
+  if (!lua_checkstack(L, *n + 3)) return fail(L, co, n, "too many results of a task");
   lua_xmove(co, L, *n);
   return status == 0 ? ENDED : FAILED;
 }

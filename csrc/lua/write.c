@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The polls of the write direction. None of them suspends: waiting is done in Lua (io.lua). */
+/* The polls of the write direction, and write_all. */
 #include "core/dispatch.h"
 #include "lua/awl.h"
 
@@ -152,8 +152,8 @@ static int w_is_write_vectored(lua_State *L) {
   return 1;
 }
 
-/* The step results of the writing loops in io.lua: true when all is accepted, else the count accepted so far and why
- * it stopped: false (NotReady), or message, code. */
+/* The step results of writing loops, here and in io.lua: true when all is accepted, else the count accepted so far and
+ * why it stopped: false (NotReady), or message, code. */
 static int push_step(lua_State *L, size_t done, ssize_t why) {
   lua_pushinteger(L, (lua_Integer)done);
   if (why == AW_PENDING) {

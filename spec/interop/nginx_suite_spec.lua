@@ -18,6 +18,8 @@ local EXCEPT = {
   "test_run_inside_a_coroutine_of_a_task_raises", "test_tasks_spawned_before_run_are_run_by_it",
   -- Outside of tasks spawn starts at once.
   "test_waiting_operations_outside_a_task_raise_name_themselves_and_write_nothing",
+  -- A light thread can be resumed by nginx alone.
+  "test_a_coroutine_that_somebody_else_resumed_polls_again_or_fails_its_task",
   -- A dropped thread unwinds when nginx lets it run: its descriptor is still open when timeout returns.
   "test_a_connect_cut_by_a_timeout_leaks_no_descriptor",
   -- ngx_lua: an error in a function of coroutine.wrap ends the whole light thread, whatever is around it.

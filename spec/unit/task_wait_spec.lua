@@ -83,6 +83,27 @@ T.test_a_bare_coroutine_yield_is_taken_as_yield = in_task(function()
   lu.assertEquals(steps, 2)
 end)
 
+T.test_a_coroutine_that_somebody_else_resumed_polls_again_or_fails_its_task = in_task(function()
+  local co
+  local near, far = full_duplex()
+  local task = aw.spawn(function()
+    co = coroutine.running()
+    assert(near:write_all("y"))
+    return "written"
+  end)
+  local joiner = aw.spawn(function() return pcall(task.join, task) end)
+  aw.yield()
+  coroutine.resume(co)
+  lu.assertEquals(coroutine.status(co), "suspended") -- a wake is a hint
+  lu.assertFalse(task:is_done())
+  lu.assertEquals(far:read(1), "x")
+  coroutine.resume(co)
+  lu.assertEquals(coroutine.status(co), "dead")
+  local ok, err = joiner:join()
+  lu.assertFalse(ok)
+  lu.assertStrContains(err, "the task's coroutine was resumed by somebody else")
+end)
+
 -- ---- timeout ----
 
 T.test_timeout_returns_the_results_of_its_function = in_task(function()
