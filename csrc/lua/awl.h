@@ -260,6 +260,18 @@ static inline bool awl_end_plain(struct awl_box *b, int dir, ssize_t result) {
   return true;
 }
 
+/* The other common case: a read has to wait. */
+static inline bool awl_pend_plain(struct awl_box *b, int dir, struct awl_wakeable *me) {
+  struct awl_state *st = b->st;
+  if (dir != AWL_READ || b->deadline || b->close_later || st->error_ref != LUA_NOREF || st->nfunctions > 0)
+    return false;
+  st->poll_L = NULL;
+  st->budget++; /* only progress is counted (W12) */
+  b->busy = false;
+  awl_note(&b->parked[dir], me);
+  return true;
+}
+
 static inline ssize_t awl_end_other(lua_State *L, struct awl_box *b, int dir, struct awl_wakeable *me, ssize_t result) {
   struct awl_poll p = {.box = b, .dir = dir, .waker = &me->waker, .task = me};
   return awl_end(L, &p, result);

@@ -24,6 +24,7 @@ static ssize_t read_into(lua_State *L, struct awl_box *b, const char *op, bool t
   struct awl_wakeable *me = trying ? NULL : awl_begin_plain(L, b, AWL_READ);
   if (me) {
     ssize_t n = aw_poll_read(b->r, &me->waker, base, len);
+    if (n == AW_PENDING && awl_pend_plain(b, AWL_READ, me)) return n;
     return awl_end_plain(b, AWL_READ, n) ? n : awl_end_other(L, b, AWL_READ, me, n);
   }
   struct awl_poll p;
@@ -31,11 +32,16 @@ static ssize_t read_into(lua_State *L, struct awl_box *b, const char *op, bool t
   return awl_end(L, &p, p.early ? p.early : aw_poll_read(b->r, p.waker, base, len));
 }
 
-static int do_read(lua_State *L, struct awl_box *b, const char *op, bool trying) {
+static size_t check_max(lua_State *L, const char *op) {
   size_t max = awl_opt_size(L, op, 2, 1, "max", AWL_SCRATCH, 1, SIZE_MAX / 2);
+  return max < AWL_SCRATCH ? max : AWL_SCRATCH;
+}
+
+static int do_read(lua_State *L, struct awl_box *b, const char *op, bool trying) {
+  size_t max = check_max(L, op);
   char *base = scratch(L, b->st, op);
   /* A custom reader below may read through this state too: its bytes are copied before they get here. */
-  ssize_t n = read_into(L, b, op, trying, base, max < AWL_SCRATCH ? max : AWL_SCRATCH);
+  ssize_t n = read_into(L, b, op, trying, base, max);
   if (trying && n == AW_PENDING) return awl_fail(L, UV_EAGAIN);
   return push_data(L, n, base);
 }
@@ -51,6 +57,22 @@ static int w_poll_read(lua_State *L) {
   struct awl_box *b = check_open(L, "poll_read");
   return b ? do_read(L, b, "poll_read", false) : awl_fail(L, UV_ECANCELED);
 }
+
+#ifndef AWL_LUA_YIELDS
+/* read(max), of which a connection that is served waits in one for every message */
+static int read_on(lua_State *L, int status, lua_KContext max) {
+  const char *op = "poll_read";
+  struct awl_box *b = check_open(L, op);
+  (void)status;
+  if (!b) return awl_fail(L, UV_ECANCELED);
+  if (max == 0) max = (lua_KContext)check_max(L, op);
+  char *base = scratch(L, b->st, op);
+  ssize_t n = read_into(L, b, op, false, base, (size_t)max);
+  return n == AW_PENDING ? awl_wait(L, "read", 1, -1, max, read_on) : push_data(L, n, base);
+}
+
+static int w_read(lua_State *L) { return read_on(L, 0, 0); }
+#endif
 
 static int w_try_read(lua_State *L) {
   return do_read(L, awl_check_reader(L, "try_read", 1, 0, "self"), "try_read", true);
@@ -136,8 +158,11 @@ const luaL_Reg awl_read_methods[] = {
     {"poll_read", w_poll_read},
     {"try_read", w_try_read},
     {"poll_read_until", w_poll_read_until},
+    {"poll_read_line", w_poll_read_line},
     {"poll_fill_buf", w_poll_fill_buf},
     {"consume", w_consume},
-    {"poll_read_line", w_poll_read_line},
+#ifndef AWL_LUA_YIELDS
+    {"read", w_read},
+#endif
     {NULL, NULL},
 };

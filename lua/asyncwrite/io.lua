@@ -115,7 +115,8 @@ methods.shutdown = waiting("shutdown", methods.poll_shutdown)
 -- ---- Reading ----
 
 --- Up to max bytes (default and at most 64 KiB) as soon as there are any; nil at end of file; nil, message, code.
-methods.read = waiting("read", poll_read)
+--- In C for Lua 5.4.
+methods.read = methods.read or waiting("read", poll_read)
 
 local function check_count(op, name, n)
   if type(n) ~= "number" or n < 0 or n % 1 ~= 0 then
