@@ -260,6 +260,7 @@ local benchmarks = {
     floor = writer("buffered", 64, 640e6),
     ours = {
       lua_writer("poll_write", 2.2, "buf_poll_write", 64, 640e6),
+      lua_writer("(bare method)", nil, "bare_poll_write", 64, 640e6),
       lua_writer("local poll_write", 2.2, "buf_poll_write_local", 64, 640e6),
       lua_writer("write_all", 4, "buf_write_all", 64, 640e6),
       lua_writer("write_all x16", 2.5, "buf_write_many", 64, 640e6),
@@ -300,7 +301,7 @@ local benchmarks = {
   },
   {
     name = "echo2000",
-    rounds = 5,
+    rounds = 9,
     run = server,
     load = "echo_load",
     load_args = { 2000, math.max(amount(400000), 2000) },

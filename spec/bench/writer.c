@@ -9,47 +9,19 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "bench.h"
+#include "out.h"
 
-#define BUFFER_SIZE 8192
 #define HEADER_SIZE 16
-
-struct out {
-  int fd, ep;
-  size_t fill;
-  char buffer[BUFFER_SIZE];
-};
 
 static char payload[1024 * 1024];
 static char header[HEADER_SIZE];
-
-static void wait_for_room(struct out *out) {
-  struct epoll_event ev;
-  if (out->ep < 0) {
-    out->ep = epoll_create1(EPOLL_CLOEXEC);
-    bench_epoll_add(out->ep, out->fd, EPOLLOUT, NULL);
-  }
-  if (epoll_wait(out->ep, &ev, 1, -1) < 0 && errno != EINTR) bench_die("epoll_wait");
-}
-
-static void write_all(struct out *out, const char *s, size_t len) {
-  while (len) {
-    ssize_t n = write(out->fd, s, len);
-    if (n < 0) {
-      bench_check(errno == EAGAIN, "write");
-      wait_for_room(out);
-      continue;
-    }
-    s += n;
-    len -= (size_t)n;
-  }
-}
 
 static void writev_all(struct out *out, struct iovec *iov, int count) {
   while (count) {
     ssize_t n = writev(out->fd, iov, count);
     if (n < 0) {
       bench_check(errno == EAGAIN, "writev");
-      wait_for_room(out);
+      out_wait_for_room(out);
       continue;
     }
     for (; count && (size_t)n >= iov->iov_len; iov++, count--) n -= (ssize_t)iov->iov_len;
@@ -60,21 +32,6 @@ static void writev_all(struct out *out, struct iovec *iov, int count) {
   }
 }
 
-static void flush(struct out *out) {
-  write_all(out, out->buffer, out->fill);
-  out->fill = 0;
-}
-
-static void write_buffered(struct out *out, const char *s, size_t len) {
-  if (len > BUFFER_SIZE - out->fill) flush(out);
-  if (len >= BUFFER_SIZE) {
-    write_all(out, s, len);
-    return;
-  }
-  memcpy(out->buffer + out->fill, s, len);
-  out->fill += len;
-}
-
 static void write_pair(struct out *out, size_t len) {
   struct iovec iov[2] = {{header, HEADER_SIZE}, {payload, len}};
   writev_all(out, iov, 2);
@@ -83,12 +40,12 @@ static void write_pair(struct out *out, size_t len) {
 static void pump(struct out *out, const char *mode, size_t chunk, double count) {
   long i, n = (long)count;
   if (strcmp(mode, "buffered") == 0) {
-    for (i = 0; i < n; i++) write_buffered(out, payload, chunk);
-    flush(out);
+    for (i = 0; i < n; i++) out_write_buffered(out, payload, chunk);
+    out_flush(out);
   } else if (strcmp(mode, "vectored") == 0) {
     for (i = 0; i < n; i++) write_pair(out, chunk);
   } else {
-    for (i = 0; i < n; i++) write_all(out, payload, chunk);
+    for (i = 0; i < n; i++) out_write_all(out, payload, chunk);
   }
 }
 

@@ -31,7 +31,7 @@ function M.result(...)
   io.stdout:flush()
 end
 
---- A function of probe.so ("heap" or "noop"), whose path the driver passes in the environment; nil without it.
+--- A function of probe.so ("heap", "noop" or "bare"), whose path the driver passes in the environment; nil without it.
 function M.probe(name)
   local path = os.getenv("BENCH_PROBE")
   local open = path and path ~= "" and package.loadlib(path, "luaopen_" .. name)
