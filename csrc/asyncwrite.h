@@ -361,7 +361,8 @@ AW_API int aw_chaos_reader_new(aw_reader **out, aw_reader *inner, aw_dice *dice)
 typedef struct aw_copy aw_copy;
 AW_API int aw_copy_new(aw_copy **out, size_t buffer, bool shut_down);
 AW_API int aw_poll_copy(aw_copy *copy, aw_reader *r, aw_writer *w, aw_waker *waker);
-AW_API uint64_t aw_copy_total(const aw_copy *copy); /* bytes w has accepted so far */
+AW_API uint64_t aw_copy_total(const aw_copy *copy);  /* bytes w has accepted so far */
+AW_API bool aw_copy_is_writing(const aw_copy *copy); /* NotReady was for w: there is something to write or to flush */
 AW_API void aw_copy_free(aw_copy *copy);
 
 #ifdef __cplusplus

@@ -9,6 +9,7 @@ struct aw_copy {
   uint64_t total;
   char *buf; /* held only while it has bytes, so an idle copy costs nothing */
   bool eof, unflushed, shut_down;
+  bool writing; /* the last poll was NotReady for the writer */
 };
 
 enum { BUDGET = 128 }; /* rounds before it yields, so that a copy that is always ready lets others run (W12) */
@@ -45,15 +46,19 @@ static int stalled(struct aw_copy *self, aw_writer *w, aw_waker *waker) {
   if (!self->unflushed) return AW_PENDING;
   int rc = aw_poll_flush(w, waker);
   if (rc == 0) self->unflushed = false;
+  self->writing = rc == AW_PENDING;
   return rc < 0 && rc != AW_PENDING ? rc : AW_PENDING;
 }
 
 static int finish(struct aw_copy *self, aw_writer *w, aw_waker *waker) {
   release(self);
-  return self->shut_down ? aw_poll_shutdown(w, waker) : aw_poll_flush(w, waker);
+  int rc = self->shut_down ? aw_poll_shutdown(w, waker) : aw_poll_flush(w, waker);
+  self->writing = rc == AW_PENDING;
+  return rc;
 }
 
 int aw_poll_copy(aw_copy *self, aw_reader *r, aw_writer *w, aw_waker *waker) {
+  self->writing = false;
   for (int rounds = 0; rounds < BUDGET; rounds++) {
     int got = 0;
     if (!self->eof && self->len < self->size) got = fill(self, r, waker);
@@ -64,12 +69,15 @@ int aw_poll_copy(aw_copy *self, aw_reader *r, aw_writer *w, aw_waker *waker) {
       continue;
     }
     int rc = drain(self, w, waker);
-    if (rc == AW_PENDING && (got == AW_PENDING || self->eof || self->len == self->size)) return AW_PENDING;
+    self->writing = rc == AW_PENDING && (got == AW_PENDING || self->eof || self->len == self->size);
+    if (self->writing) return AW_PENDING;
     if (rc < 0 && rc != AW_PENDING) return rc;
   }
   if (waker) waker->type->wake(waker);
   return AW_PENDING;
 }
+
+bool aw_copy_is_writing(const aw_copy *self) { return self->writing; }
 
 uint64_t aw_copy_total(const aw_copy *self) { return self->total; }
 

@@ -228,6 +228,7 @@ struct awl_poll {
   const char *op;
   uint64_t started; /* of a traced box: when, and 1; else 0 */
   int early;        /* AW_PENDING when the budget is spent: the poll is skipped; else 0 */
+  bool other;       /* NotReady is for something else than the box */
 };
 aw_waker *awl_check_pollable(lua_State *L, struct awl_box *b, int dir, const char *op); /* what begin raises */
 void awl_begin(lua_State *L, struct awl_poll *p, struct awl_box *b, int dir, const char *op, bool trying);

@@ -43,6 +43,7 @@ static int poll_pump(lua_State *L, int index, int from, int into) {
   int rc = early ? early : aw_poll_copy(c, r->r, w->w, pr.waker);
   uint64_t moved = aw_copy_total(c) - before;
   r->stats.bytes[AWL_READ] += moved, w->stats.bytes[AWL_WRITE] += moved;
+  pw.other = !early && !aw_copy_is_writing(c);
   rc = (int)awl_leave(&pw, rc);
   rc = (int)awl_leave(&pr, rc);
   awl_settle(L, r->st);

@@ -46,7 +46,8 @@ static ssize_t not_ready(struct awl_poll *p) {
   if (p->task && !p->early) b->st->budget++; /* only progress is counted (W12) */
   if (b->deadline && awl_deadline_passed(b)) return UV_ETIMEDOUT;
   if (p->task) awl_note(&b->parked[p->dir], p->task);
-  if (p->dir == AWL_WRITE && !p->early) awl_stall(b, p->task);
+  if (p->dir == AWL_WRITE && p->other) awl_stall_ends(b);
+  else if (p->dir == AWL_WRITE && !p->early) awl_stall(b, p->task);
   return AW_PENDING;
 }
 
