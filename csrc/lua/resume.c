@@ -126,6 +126,14 @@ static int l_to_park(lua_State *L) {
   return 1;
 }
 
+#ifndef AWL_LUA_YIELDS
+/* What the coroutine was resumed with is nobody's business: it was not the executor then. */
+static int parked(lua_State *L, int status, lua_KContext context) {
+  (void)L, (void)status, (void)context;
+  return 0;
+}
+#endif
+
 /* core.park(op, on, accepted): suspends the calling task until it is woken, and then returns nothing. At once a string:
  * why it cannot wait; false: the caller is to yield the three. */
 static int l_park(lua_State *L) {
@@ -144,7 +152,7 @@ static int l_park(lua_State *L) {
   lua_pushboolean(L, 0);
   return 1;
 #else
-  return lua_yield(L, 0);
+  return lua_yieldk(L, 0, 0, parked);
 #endif
 }
 

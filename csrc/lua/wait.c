@@ -5,7 +5,8 @@
 
 #ifndef AWL_LUA_YIELDS
 
-/* Suspends the calling task, which waits for what is at index on. It goes on in k. */
+/* Suspends the calling task, which waits for what is at index on. It goes on in k, which takes no notice of what is on
+ * the stack then beyond what was: somebody else may resume a coroutine, with anything. */
 int awl_wait(lua_State *L, const char *op, int on, lua_Integer accepted, lua_KContext context, lua_KFunction k) {
   struct awl_state *st = awl_state_of(L);
   struct awl_wakeable *who = awl_current_task(L, st);
@@ -34,6 +35,7 @@ static int attempt(lua_State *L, int nargs) {
 
 static int go_on(lua_State *L, int status, lua_KContext nargs) {
   (void)status;
+  lua_settop(L, (int)nargs);
   return attempt(L, (int)nargs);
 }
 

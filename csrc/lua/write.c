@@ -242,10 +242,12 @@ static int w_write_all_first(lua_State *L) {
 /* write_all(w, s, ...): n are the results of its first or a further step. */
 static int write_all_on(lua_State *L, int n);
 
-static int write_all_woken(lua_State *L, int status, lua_KContext done) {
+static int write_all_woken(lua_State *L, int status, lua_KContext nargs) {
   (void)status;
+  size_t done = (size_t)lua_tointeger(L, (int)nargs + 1);
+  lua_settop(L, (int)nargs);
   struct awl_box *b = check_open(L, "write_all");
-  return write_all_on(L, b ? write_strings(L, b, 2, (size_t)done) : push_step(L, (size_t)done, UV_ECANCELED));
+  return write_all_on(L, b ? write_strings(L, b, 2, done) : push_step(L, done, UV_ECANCELED));
 }
 
 static int write_all_on(lua_State *L, int n) {
@@ -257,8 +259,8 @@ static int write_all_on(lua_State *L, int n) {
     lua_replace(L, -5);
     return 4;
   }
-  lua_pop(L, n);
-  return awl_wait(L, "write_all", 1, done, (lua_KContext)done, write_all_woken);
+  lua_pop(L, n - 1); /* done stays above the arguments */
+  return awl_wait(L, "write_all", 1, done, lua_gettop(L) - 1, write_all_woken);
 }
 
 static int w_write_all(lua_State *L) { return write_all_on(L, w_write_all_first(L)); }

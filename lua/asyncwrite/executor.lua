@@ -188,7 +188,7 @@ function drop(task)
     unwound(close_coroutine(co))
     forget(task)
   elseif started and state == "suspended" then
-    unwound(resume(co, true)) -- its yield in park returns that
+    unwound(resume(co, CANCELLED)) -- its yield in park returns that
     forget(task)
   end
 end
@@ -313,9 +313,9 @@ end
 function M.park(op, on, accepted)
   if host and host.park then return park_thread(op, on, accepted) end
   local why = park(op, on, accepted)
-  if why == false then why = yield(op, on, accepted) end -- LuaJIT
-  if why then
-    if why == true then error(CANCELLED, 0) end
+  if why == false then -- LuaJIT
+    if yield(op, on, accepted) == CANCELLED then error(CANCELLED, 0) end
+  elseif why then
     refused(op, why)
   end
 end

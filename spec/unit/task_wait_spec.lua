@@ -104,6 +104,36 @@ T.test_a_coroutine_that_somebody_else_resumed_polls_again_or_fails_its_task = in
   lu.assertStrContains(err, "the task's coroutine was resumed by somebody else")
 end)
 
+-- As programs do that suspend by coroutine.yield and go on in a callback, which may come when the task waits elsewhere.
+T.test_what_somebody_else_resumes_a_waiting_task_with_is_not_taken_for_its_arguments = in_task(function()
+  local waits = {
+    write_all = function(near) return near:write_all("12345678") end,
+    writef = function(near) return near:writef("%s", "12345678") end,
+    read = function(near) return near:read(2) end,
+    read_exact = function(near) return near:read_exact(2) end,
+    copy = function(near) return aw.copy(aw.cursor("12345678"), near) end,
+  }
+  for name, wait in pairs(waits) do
+    local near, far = aw.duplex(4)
+    local co
+    local task = aw.spawn(function()
+      co = coroutine.running()
+      return wait(near)
+    end)
+    aw.yield()
+    lu.assertTrue((coroutine.resume(co, "junk", true)), name)
+    lu.assertFalse(task:is_done(), name)
+    assert(far:write_all("ab"))
+    if not name:find("^read") then
+      lu.assertEquals(far:read_exact(8), "12345678", name)
+      lu.assertEquals(task:join(), name == "copy" and 8 or true, name)
+      fails("EAGAIN", far:try_read())
+    else
+      lu.assertEquals(task:join(), "ab", name)
+    end
+  end
+end)
+
 -- ---- timeout ----
 
 T.test_timeout_returns_the_results_of_its_function = in_task(function()
