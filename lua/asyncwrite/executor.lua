@@ -326,6 +326,13 @@ function M.waits(task)
   return task.handle:waits()
 end
 
+--- How many bytes the operation that a task waits in has accepted; in a timeout: the operation that it may cut.
+function M.accepted(task)
+  local op, on, accepted = M.waits(task)
+  if op == "timeout" and not on.done then return M.accepted(on) end
+  return accepted or 0
+end
+
 -- Kept for their run, which raises the first; what belongs to no run would be kept for ever.
 local function report_failures()
   local kept = {}

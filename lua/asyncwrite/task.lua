@@ -125,9 +125,6 @@ local function park_with(children, op, on, accepted)
   error(err, 0)
 end
 
--- How many bytes the operation that the task waits in has accepted.
-local function accepted_by(task) return select(3, executor.waits(task)) or 0 end
-
 --- f(...) under a deadline. Its results; or nil, message, "ETIMEDOUT", and how many bytes the operation that was cut
 --- had accepted. f is polled first: what is ready beats a deadline that has passed.
 function M.timeout(seconds, f, ...)
@@ -137,13 +134,13 @@ function M.timeout(seconds, f, ...)
   local child, waited = start_child("timeout", task, f, ...), false
   while not child.done do
     if timer:poll() then
-      local accepted = accepted_by(child)
+      local accepted = executor.accepted(child)
       drop(child)
       if not waited then M.yield() end -- a loop of these must let the others run (W12)
       return nil, "ETIMEDOUT: connection timed out", "ETIMEDOUT", accepted
     end
     waited = true
-    park_with({ child }, "timeout", child, accepted_by(child))
+    park_with({ child }, "timeout", child, executor.accepted(child))
   end
   timer:free()
   return outcome(child)

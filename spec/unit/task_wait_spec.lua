@@ -202,6 +202,18 @@ T.test_a_write_cut_by_a_timeout_took_nothing_and_its_slot_is_free = in_task(func
   lu.assertEquals(far:read_exact(4), "next")
 end)
 
+T.test_a_timeout_around_another_tells_what_was_accepted_since_both_began_to_wait = in_task(function()
+  local near, far = aw.duplex(4)
+  local function write() return aw.timeout(10, near.write_all, near, ("x"):rep(100)) end
+  local function outer() return aw.timeout(10, write) end
+  local reader = aw.spawn(function()
+    for _ = 1, 3 do lu.assertEquals(far:read_exact(4), "xxxx") end
+  end)
+  local accepted = fails("ETIMEDOUT", aw.timeout(0.05, outer))
+  lu.assertTrue(reader:is_done())
+  lu.assertEquals(accepted, 16)
+end)
+
 T.test_nested_timeouts_the_shorter_one_cuts_and_tells_the_count = in_task(function()
   local near = aw.duplex(3)
   lu.assertEquals(fails("ETIMEDOUT", aw.timeout(10, function()

@@ -200,7 +200,7 @@ function M.interrupt(schedule, f, ...)
   end)
   while not (ended or child:is_done()) do
     if schedule.dice:poll_cancel() then
-      local accepted = select(3, executor.waits(child)) or 0
+      local accepted = executor.accepted(child)
       child:cancel()
       return nil, "ECANCELED: cancelled by chaos", "ECANCELED", accepted
     end
