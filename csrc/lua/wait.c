@@ -19,7 +19,7 @@ int awl_wait(lua_State *L, const char *op, int on, lua_Integer accepted, lua_KCo
 }
 
 /* Upvalues of a waiting method, after the state. */
-enum { POLL = 2, OP, COUNTS };
+enum { POLL = 2, OP, COUNTS, MOST };
 
 static int go_on(lua_State *L, int status, lua_KContext nargs);
 
@@ -39,19 +39,26 @@ static int go_on(lua_State *L, int status, lua_KContext nargs) {
   return attempt(L, (int)nargs);
 }
 
-static int waiting_method(lua_State *L) { return attempt(L, lua_gettop(L)); }
+static int waiting_method(lua_State *L) {
+  int nargs = lua_gettop(L), most = (int)lua_tointeger(L, lua_upvalueindex(MOST));
+  if (nargs > most) lua_settop(L, nargs = most);
+  return attempt(L, nargs);
+}
 
-/* core.waiting(op, poll, counts): the method that waits for what poll, a poll of ours, returns. counts: a failure is
- * told with the number of bytes accepted, which is 0. */
+/* core.waiting(op, poll, most, counts): the method that waits for what poll, a poll of ours, returns. most: the
+ * arguments it takes, self being one; what more there are the poll does not see. counts: a failure is told with the
+ * number of bytes accepted, which is 0. */
 static int l_waiting(lua_State *L) {
   luaL_checkstring(L, 1);
-  lua_settop(L, 3);
+  luaL_checkinteger(L, 3);
+  lua_settop(L, 4);
   if (lua_tocfunction(L, 2) == NULL) return luaL_argerror(L, 2, "a poll of the library expected");
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 1);
-  lua_pushboolean(L, lua_toboolean(L, 3));
-  lua_pushcclosure(L, waiting_method, COUNTS);
+  lua_pushboolean(L, lua_toboolean(L, 4));
+  lua_pushvalue(L, 3);
+  lua_pushcclosure(L, waiting_method, MOST);
   return 1;
 }
 

@@ -1639,7 +1639,7 @@ function Signal:close() end
 ---@field next_ready fun(): table? the next task to resume, with a fresh budget
 ---@field coop fun(): boolean? false: the budget is spent, the task is woken again and must park (W12); nil outside a task
 ---@field park fun(op: string, on?: any, accepted?: integer): string|boolean|nil waits; a string: why it cannot; false: the caller is to yield the three
----@field waiting (fun(op: string, poll: function, counts?: boolean): function)|false the method that waits for what a poll returns; false on LuaJIT
+---@field waiting (fun(op: string, poll: function, most: integer, counts?: boolean): function)|false the method that waits for what a poll returns; false on LuaJIT
 ---@field run_copy (fun(pump: asyncwrite.core.Pump, r: asyncwrite.Reader, w: asyncwrite.Writer): true?, string?, string?)|false waits for the end of a copy; false on LuaJIT
 ---@field run_copies (fun(there: asyncwrite.core.Pump, back: asyncwrite.core.Pump, a: asyncwrite.Stream, b: asyncwrite.Stream): true?, string?, string?)|false the same of both ways
 ---@field to_park fun(anyone?: boolean): table|true?, string? the task of the calling coroutine, or nil and why it cannot wait

@@ -16,9 +16,14 @@ methods.poll_read_line = nil
 
 local M = {}
 
--- waiting(op, poll, counts): the method that waits for what a poll returns. counts: a failure is told with the number of
--- bytes accepted, which is 0. Lua 5.4 has it in C (wait.c).
-local waiting = core.waiting or function(op, poll, counts)
+-- waiting(op, poll, most, counts): the method that waits for what a poll returns. most: the arguments it takes, self
+-- being one; what more there are the poll does not see. counts: a failure is told with the number of bytes accepted,
+-- which is 0. Lua 5.4 has it in C (wait.c).
+local waiting = core.waiting or function(op, all, most, counts)
+  local poll = all
+  if most == 2 then poll = function(self, a) return all(self, a) end
+  elseif most == 3 then poll = function(self, a, b) return all(self, a, b) end
+  end
   return function(self, ...)
     while true do
       local result, message, code = poll(self, ...)
@@ -35,13 +40,13 @@ end
 -- ---- Writing ----
 
 --- One write, when there is room: how many bytes were accepted. Cancel-safe (A3).
-methods.write = waiting("write", poll_write, true)
+methods.write = waiting("write", poll_write, 4, true)
 
 --- One write from a list of strings, as of their concatenation. Cancel-safe (A3).
-methods.write_vectored = waiting("write_vectored", methods.poll_write_vectored, true)
+methods.write_vectored = waiting("write_vectored", methods.poll_write_vectored, 2, true)
 
 --- One write from a cursor, which is advanced by what was accepted. Cancel-safe (A3, A5).
-methods.write_buf = waiting("write_buf", poll_write_buf, true)
+methods.write_buf = waiting("write_buf", poll_write_buf, 2, true)
 
 -- Goes on where a step stopped: why is false (wait), or the message of an error.
 local function write_on(op, w, done, why, code, ...)
@@ -107,16 +112,16 @@ function methods.writef(w, format, ...)
 end
 
 --- Waits until everything accepted has reached the destination (F1).
-methods.flush = waiting("flush", methods.poll_flush)
+methods.flush = waiting("flush", methods.poll_flush, 1)
 
 --- Flushes, says goodbye and closes the write direction down to the last writer (S1-S3). Reading goes on.
-methods.shutdown = waiting("shutdown", methods.poll_shutdown)
+methods.shutdown = waiting("shutdown", methods.poll_shutdown, 1)
 
 -- ---- Reading ----
 
 --- Up to max bytes (default and at most 64 KiB) as soon as there are any; nil at end of file; nil, message, code.
 --- In C for Lua 5.4.
-methods.read = methods.read or waiting("read", poll_read)
+methods.read = methods.read or waiting("read", poll_read, 2)
 
 local function check_count(op, name, n)
   if type(n) ~= "number" or n < 0 or n % 1 ~= 0 then
@@ -151,10 +156,10 @@ end
 
 --- Up to and with the delimiter (any string); at end of file what is left, then nil. More than max bytes (default
 --- 1 MiB) without it: nil, message, "EMSGSIZE". Nothing is lost by a cancel.
-methods.read_until = waiting("read_until", poll_read_until)
+methods.read_until = waiting("read_until", poll_read_until, 3)
 
 --- A line without its "\n" or "\r\n".
-methods.read_line = waiting("read_line", poll_read_line)
+methods.read_line = waiting("read_line", poll_read_line, 2)
 
 --- for line in r:lines() do ... end; an error of the reader is raised.
 function methods.lines(r, max)
@@ -196,7 +201,7 @@ function methods.read_to_end(r, max)
 end
 
 --- What is buffered, after one read where that is nothing; r:consume(n) takes it.
-methods.fill_buf = waiting("fill_buf", methods.poll_fill_buf)
+methods.fill_buf = waiting("fill_buf", methods.poll_fill_buf, 1)
 
 -- ---- Numbers (A6): write_u8 ... write_f64_le, read_u8 ... read_f64_le ----
 for _, kind in ipairs { "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "u128", "i128", "f32", "f64" } do

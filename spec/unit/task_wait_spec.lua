@@ -134,6 +134,15 @@ T.test_what_somebody_else_resumes_a_waiting_task_with_is_not_taken_for_its_argum
   end
 end)
 
+-- What is an argument of the poll alone is none of the method.
+T.test_methods_that_wait_take_no_more_than_is_documented = in_task(function()
+  local near, far = aw.duplex(64)
+  assert(far:write_all("line\r\n"))
+  lu.assertEquals(near:read_until("\n", nil, true), "line\r\n")
+  lu.assertEquals(near:write_vectored({ "abc", "def" }, 2), 6)
+  lu.assertEquals(far:read(), "abcdef")
+end)
+
 -- ---- timeout ----
 
 T.test_timeout_returns_the_results_of_its_function = in_task(function()
