@@ -120,9 +120,9 @@ static int w_poll_read_until(lua_State *L) {
   return read_until(L, b, op, &delim, max, line);
 }
 
-/* poll_read_line(max): what read_line waits for */
+/* poll_read_line(max): what read_line and lines wait for; users have poll_read_until(delim, max, true) for it */
 static int w_poll_read_line(lua_State *L) {
-  const char *op = "poll_read_line";
+  const char *op = "poll_read_until";
   static char newline[] = "\n";
   struct awl_box *b = check_open(L, op);
   if (!b) return awl_fail(L, UV_ECANCELED);

@@ -45,7 +45,7 @@ T.test_reads_are_recorded_on_the_stream_that_was_asked = in_task(function()
   end)
   far:read_line()
   far:read()
-  lu.assertEquals(shown(far), { "poll_read_line pending", "wake", "poll_read_line 3", "poll_read 0" })
+  lu.assertEquals(shown(far), { "poll_read_until pending", "wake", "poll_read_until 3", "poll_read 0" })
   lu.assertNil(near:trace_events())
 end)
 
