@@ -41,6 +41,7 @@ static int poll_pump(lua_State *L, int index, int from, int into) {
   int early = pr.early ? pr.early : pw.early;
   uint64_t before = aw_copy_total(c);
   int rc = early ? early : aw_poll_copy(c, r->r, w->w, pr.waker);
+  if (rc == AW_PENDING && (r->close_later || w->close_later)) rc = UV_ECANCELED; /* for both */
   uint64_t moved = aw_copy_total(c) - before;
   r->stats.bytes[AWL_READ] += moved, w->stats.bytes[AWL_WRITE] += moved;
   pw.other = !early && !aw_copy_is_writing(c);

@@ -55,6 +55,7 @@ ssize_t awl_leave(struct awl_poll *p, ssize_t result) {
   struct awl_box *b = p->box;
   b->st->poll_L = p->outer_L;
   b->busy = false;
+  if (result == AW_PENDING && b->close_later) result = UV_ECANCELED; /* its own poll closes it: no wake would come */
   if (result == AW_PENDING) result = not_ready(p);
   else if (p->task && b->parked[p->dir].who == p->task) awl_unpark(b, p->dir);
   if (result > 0) b->stats.bytes[p->dir] += (size_t)result;

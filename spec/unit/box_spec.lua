@@ -249,6 +249,35 @@ T.test_write_all_on_a_writer_that_closes_itself_midway_gives_ECANCELED = in_task
   lu.assertEquals(code, "ECANCELED")
 end)
 
+-- Nothing else would ever wake who waits for that answer.
+T.test_a_stream_that_its_own_poll_closes_and_that_is_not_ready_gives_ECANCELED = in_task(function()
+  local sink = aw.sink()
+  local operations = {
+    read = function(s) return s:read() end,
+    read_line = function(s) return s:read_line() end,
+    write = function(s) return s:write("x") end,
+    write_all = function(s) return s:write_all("x", "y") end,
+    flush = function(s) return s:flush() end,
+    shutdown = function(s) return s:shutdown() end,
+    copy_from = function(s) return aw.copy(s, sink) end,
+    copy_to = function(s) return aw.copy(aw.cursor("x"), s) end,
+    try_write = function(s) return s:try_write("x") end,
+  }
+  for name, operation in pairs(operations) do
+    local s
+    local function close_it()
+      s:close()
+      aw.current_waker()
+      return false
+    end
+    s = aw.custom { poll_read = close_it, poll_write = close_it, poll_flush = close_it, poll_shutdown = close_it }
+    local _, _, code = operation(s)
+    lu.assertEquals(code, "ECANCELED", name)
+    lu.assertTrue(s:is_closed(), name)
+  end
+  lu.assertEquals(aw.spawn(sink.write, sink, "free"):join(), 4)
+end)
+
 T.test_moving_a_writer_inside_its_own_poll_raises = in_task(function()
   local w
   w = aw.custom { poll_write = function() aw.buf_writer(w) end }
