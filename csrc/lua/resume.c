@@ -18,6 +18,15 @@ void awl_leave_wait(struct awl_wakeable *who) {
   who->op = NULL;
 }
 
+/* Did the task wait, when it yielded n values? In LuaJIT a hook may have raised when park had noted the wait already. */
+static bool has_parked(struct awl_wakeable *who, int n) {
+#ifdef AWL_LUA_YIELDS
+  if (who->op && (n != 3 || lua_tostring(who->co, 1) != who->op)) who->op = NULL;
+#endif
+  (void)n;
+  return who->op != NULL;
+}
+
 /* A message instead of the values on top of one of the two stacks. */
 static int fail(lua_State *L, lua_State *values, int *n, const char *message) {
   lua_pop(values, *n);
@@ -35,12 +44,12 @@ static int step(lua_State *L, struct awl_wakeable *who, int *n) {
   awl_leave_wait(who);
   lua_xmove(L, co, *n);
   int status = awl_resume(co, L, *n, n);
-  bool parked = status == LUA_YIELD && who->op;
+  bool parked = status == LUA_YIELD && has_parked(who, *n);
   /* A bare coroutine.yield is taken as yield(): nothing else would ever wake the task. */
   if (status == LUA_YIELD && !parked) lua_pop(co, *n), who->waker.type->wake(&who->waker);
   if (status == LUA_YIELD) return WAITS;
   if (status != 0) *n = 1;
-  if (!lua_checkstack(L, *n + 3)) return fail(L, co, n, "too many results of a task");
+  if (!lua_checkstack(L, *n + 4)) return fail(L, co, n, "too many results of a task");
   lua_xmove(co, L, *n);
   return status == 0 ? ENDED : FAILED;
 }

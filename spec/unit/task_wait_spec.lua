@@ -142,6 +142,42 @@ T.test_what_somebody_else_resumes_a_waiting_task_with_is_not_taken_for_its_argum
   end
 end)
 
+-- A hook is how programs limit the time of a script. It may come between any two instructions of a method.
+T.test_a_task_whose_hook_raised_in_a_method_that_waits_goes_on_after_a_bare_yield = in_task(function()
+  local interrupted, jit = 0, rawget(_G, "jit")
+  if jit then jit.off() jit.flush() end -- compiled code knows no hooks
+  for after = 1, 150 do
+    local near, far = aw.duplex(4)
+    local met = "nothing"
+    local task = aw.spawn(function()
+      local co = coroutine.running()
+      local _, err = pcall(function()
+        debug.sethook(function()
+          if coroutine.running() == co then after = after - 1 end -- LuaJIT has one hook for all
+          if after > 0 then return end
+          debug.sethook()
+          error("time is up", 0)
+        end, "", 1)
+        near:read_exact(3)
+      end)
+      debug.sethook()
+      met = err
+      coroutine.yield()
+      return "went on"
+    end)
+    for _ = 1, 4 do aw.yield() end
+    debug.sethook()
+    if met == "time is up" then
+      interrupted = interrupted + 1
+      lu.assertTrue(task:is_done(), tostring(task))
+    end
+    task:cancel()
+    far:close()
+  end
+  if jit then jit.on() end
+  lu.assertTrue(interrupted > 2)
+end)
+
 -- What is an argument of the poll alone is none of the method.
 T.test_methods_that_wait_take_no_more_than_is_documented = in_task(function()
   local near, far = aw.duplex(64)
