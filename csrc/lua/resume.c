@@ -18,7 +18,7 @@ void awl_leave_wait(struct awl_wakeable *who) {
   who->op = NULL;
 }
 
-/* Did the task wait, when it yielded n values? In LuaJIT a hook may have raised when park had noted the wait already. */
+/* Did the task wait, when it yielded n values? In LuaJIT a hook may have raised when park had noted it already. */
 static bool has_parked(struct awl_wakeable *who, int n) {
 #ifdef AWL_LUA_YIELDS
   if (who->op && (n != 3 || lua_tostring(who->co, 1) != who->op)) who->op = NULL;
