@@ -20,6 +20,9 @@ local EXCEPT = {
   "test_waiting_operations_outside_a_task_raise_name_themselves_and_write_nothing",
   -- A light thread can be resumed by nginx alone.
   "test_a_coroutine_that_somebody_else_resumed_polls_again_or_fails_its_task",
+  "test_what_somebody_else_resumes_a_waiting_task_with_is_not_taken_for_its_arguments",
+  -- A light thread that yields by itself goes on when nginx lets it, which is later than the test looks.
+  "test_a_task_whose_hook_raised_in_a_method_that_waits_goes_on_after_a_bare_yield",
   -- A dropped thread unwinds when nginx lets it run: its descriptor is still open when timeout returns.
   "test_a_connect_cut_by_a_timeout_leaks_no_descriptor",
   -- ngx_lua: an error in a function of coroutine.wrap ends the whole light thread, whatever is around it.
